@@ -1,0 +1,1 @@
+"""What is true: rays, forms, lanes, grouping and slope recovery. numpy in, numpy out."""

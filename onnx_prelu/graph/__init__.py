@@ -1,0 +1,1 @@
+"""What a model is: files, protos, an index over them, constants, linear layers, and the one room that edits."""

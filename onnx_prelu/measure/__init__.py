@@ -1,0 +1,1 @@
+"""What a rewrite did: checks, latency and cost. Knows models, never a form."""

@@ -1,0 +1,1 @@
+"""A Report in, text out: nothing here computes a number."""
