@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,16 @@ class Model:
         proto: The model. External tensors keep their ``external_data`` entries; nothing is read into it.
         folder: Where the locations of external tensors are resolved, or None.
         path: The file that it was read from, or None.
-        raw: The file as read. An untouched model is saved as exactly these bytes.
+        raw: The file as read, or None after an edit. An untouched model is saved as exactly these bytes.
+        fresh: Names of the initializers that an edit made: where the model keeps its data outside, they go
+            into a new data file.
     """
 
     proto: onnx.ModelProto
     folder: Path | None = None
     path: Path | None = None
     raw: bytes | None = None
+    fresh: frozenset[str] = field(default=frozenset())
 
 
 def load(source: Any) -> Model:
