@@ -1,0 +1,56 @@
+"""The floating-point types that weights are stored in: rounding once, half an ulp, the next float.
+
+All values travel as float64 arrays that hold numbers of the stored type; float32, float16 and bfloat16 fit
+exactly, and so does the product of any two of them.
+"""
+
+from __future__ import annotations
+
+import ml_dtypes
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+Array = NDArray[np.float64]
+
+
+def round_to(values: Array, dtype: DTypeLike) -> Array:
+    """Round to the nearest number of ``dtype``, ties to even; what is too large becomes inf.
+
+    >>> float(round_to(np.array(0.1), np.float32))
+    0.10000000149011612
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(values, np.float64).astype(dtype).astype(np.float64)
+
+
+def half_ulp(values: Array, dtype: DTypeLike) -> Array:
+    """Half the distance from each stored value to the next one away from zero; 0 at zero itself.
+
+    A zero is taken to be meant: it is the one constant that is not a rounding of something else.
+
+    >>> float(half_ulp(np.array(1.0), np.float32)) == 2.0**-24
+    True
+    """
+    info = ml_dtypes.finfo(dtype)
+    magnitude = np.abs(np.asarray(values, np.float64))
+    exponent = np.frexp(magnitude)[1] - 1
+    exponent = np.maximum(exponent, int(info.minexp))
+    with np.errstate(over="ignore", under="ignore"):
+        half = np.ldexp(0.5, exponent - int(info.nmant))
+    return np.where(magnitude == 0, 0.0, half)
+
+
+def is_normal(values: Array, dtype: DTypeLike) -> NDArray[np.bool_]:
+    """True where a value is zero or within the normal range of ``dtype``: neither denormal nor infinite."""
+    info = ml_dtypes.finfo(dtype)
+    magnitude = np.abs(values)
+    result: NDArray[np.bool_] = (magnitude == 0) | (
+        (magnitude >= float(info.smallest_normal)) & (magnitude <= float(info.max))
+    )
+    return result
+
+
+def next_up(value: float, dtype: DTypeLike) -> float:
+    """The smallest number of ``dtype`` above ``value`` (which is one itself)."""
+    stored = np.asarray(value).astype(dtype)
+    return float(np.nextafter(stored, np.asarray(np.inf).astype(dtype)))

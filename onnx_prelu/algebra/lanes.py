@@ -1,0 +1,81 @@
+"""Wide forms as tables of lanes, which prove themselves.
+
+A lane ``(unit, row, slope, out)`` takes ``row·z`` of its unit, applies PReLU with its slope, and is summed with weight
+``out``: ``h_u = Σ out·PReLU_slope(row·z_u)``. The producer takes the rows, the consumers take the outs as columns.
+
+    Gemm(A, b) ─► PRelu(a) ─► Gemm(V)    becomes    Gemm([A; −A], [b; −b]) ─► Relu ─► Gemm([V, −V·a])
+
+The popular formula ``ReLU(x) + ReLU(a·x)`` is right for a <= 0 only; here the sign stands in ``out``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .floats import Array
+from .rays import Rays
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """A table of m lanes. All arrays have shape (m,).
+
+    Attributes:
+        unit: The unit that each lane reads.
+        row: The factor on the unit's pre-activation.
+        slope: The slope of the lane's own PReLU; 0 is a plain Relu.
+        out: The factor on the lane's output.
+    """
+
+    unit: NDArray[np.intp]
+    row: Array
+    slope: Array
+    out: Array
+
+    def __len__(self) -> int:
+        return len(self.unit)
+
+    def rays(self, units: int) -> Rays:
+        """What the lanes of each of ``units`` units add up to.
+
+        >>> split(np.array([0.25, -3.0])).rays(2).neg
+        array([ 0.25, -3.  ])
+        """
+        pos, neg = np.zeros(units), np.zeros(units)
+        np.add.at(pos, self.unit, self.out * np.where(self.row >= 0, self.row, self.slope * self.row))
+        np.add.at(neg, self.unit, self.out * np.where(self.row >= 0, self.slope * self.row, self.row))
+        return Rays(pos, neg)
+
+
+def split(a: Array, in_producer: NDArray[np.bool_] | None = None) -> Lanes:
+    """Two Relu lanes a unit, one for a unit of slope 0: first all positive lanes, then the negative ones.
+
+    With the slope in the consumer a unit has the lanes (1, 0, 1) and (−1, 0, −a); with the slope in the producer
+    (1, 0, 1) and (−|a|, 0, −sgn a).
+
+    Args:
+        a: The slopes, (n,).
+        in_producer: Where the slope goes into the producer's rows; nowhere by default.
+
+    >>> split(np.array([0.25, 0.0, -3.0])).row
+    array([ 1.,  1.,  1., -1., -1.])
+    """
+    n = len(a)
+    second = np.flatnonzero(a != 0)
+    slopes = a[second]
+    inside = np.zeros(len(second), bool) if in_producer is None else in_producer[second]
+    return Lanes(
+        unit=np.concatenate([np.arange(n), second]),
+        row=np.concatenate([np.ones(n), np.where(inside, -np.abs(slopes), -1.0)]),
+        slope=np.zeros(n + len(second)),
+        out=np.concatenate([np.ones(n), np.where(inside, -np.sign(slopes), -slopes)]),
+    )
+
+
+def kept(units: NDArray[np.intp], a: Array) -> Lanes:
+    """One PReLU lane for each unit that a fold keeps: (1, a, 1)."""
+    ones = np.ones(len(units))
+    return Lanes(np.asarray(units), ones, np.asarray(a, np.float64), ones)
