@@ -1,0 +1,184 @@
+"""Which pairs of Relu units are one PReLU unit, and the slope that reproduces every stored value.
+
+A pair reads ``p·ReLU(z) + n·ReLU(−z)``, with z the earlier unit's pre-activation; it is ``p·PReLU_a(z)`` where
+``n = −a·p``. The stored values are roundings, so a is known to lie in an interval; where one of the ratios is exactly
+±1, as a split leaves it, the floats in the interval that reproduce every stored value are found by trying them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from .floats import Array, next_up, round_to
+from .grouping import CORRECT_ULPS, ROUNDING_ULPS, opposite_pairs, ratio_intervals
+
+_TRIED = 4096  # floats in an interval that are tried one by one; wider intervals hold short decimals
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The units of a Relu layer that pair up.
+
+    Attributes:
+        keep: Indices of the units that stay, ascending, (k,).
+        slope: Their slopes, (k,); 0 where a unit found no partner.
+        partner: The index of each unit's partner, −1 where there is none, (k,).
+        determined: True where one float only reproduces the stored values (or there is nothing to determine).
+        exact: True where the pair is a PReLU of the stored values exactly; False where it is so up to rounding.
+    """
+
+    keep: NDArray[np.intp]
+    slope: Array
+    partner: NDArray[np.intp]
+    determined: NDArray[np.bool_]
+    exact: NDArray[np.bool_]
+
+
+def fold_pairs(rows: Array, columns: Array, dtype: DTypeLike) -> Pairs:
+    """Pair the units of a Relu layer: units in any order, at any positive scale.
+
+    Args:
+        rows: (m, k) stored weights of the producer, with the bias appended, one row a unit.
+        columns: (m, q) stored weights of all consumers, one row a unit.
+        dtype: The type they are stored in.
+
+    >>> A, V = np.array([[1.0, 2.0], [3.0, 1.0]]), np.array([[1.0], [2.0]])
+    >>> pairs = fold_pairs(np.vstack([A, -A]), np.vstack([V, V * [[-0.25], [-3.0]]]), np.float32)
+    >>> pairs.keep, pairs.slope
+    (array([0, 1]), array([0.25, 3.  ]))
+    """
+    m = len(rows)
+    partner = np.full(m, -1, np.intp)
+    slope, determined, exact = np.zeros(m), np.ones(m, bool), np.ones(m, bool)
+    taken = np.zeros(m, bool)
+    for j, candidates in opposite_pairs(rows, columns, dtype):
+        if taken[j]:
+            continue
+        for i in candidates[~taken[candidates]]:
+            found = pair_slope(rows[i], rows[j], columns[i], columns[j], dtype)
+            if found is not None:
+                slope[i], determined[i], exact[i] = found.value, found.determined, found.exact
+                partner[i], taken[i], taken[j] = j, True, True
+                break
+    keep = np.setdiff1d(np.arange(m), partner[partner >= 0])
+    return Pairs(keep, slope[keep], partner[keep], determined[keep], exact[keep])
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """A recovered slope, whether another float would do as well, and whether it is exact."""
+
+    value: float
+    determined: bool
+    exact: bool
+
+
+def pair_slope(row: Array, other_row: Array, column: Array, other_column: Array, dtype: DTypeLike) -> Recovered | None:
+    """The slope a with which ``column·PReLU_a(row·x)`` is ``column·ReLU(row·x) + other_column·ReLU(other_row·x)``.
+
+    Returns:
+        None where the two units are no PReLU unit: the rows do not face each other, or the columns are not parallel.
+    """
+    sign = _flip(column, other_column)
+    if sign is None or np.any((row == 0) != (other_row == 0)):
+        return None
+    if np.array_equal(other_row, -row):
+        return _reproducing(column, other_column, -sign, dtype)
+    if np.array_equal(np.abs(other_column), np.abs(column)):
+        found = _reproducing(np.abs(row), np.abs(other_row), 1.0, dtype)
+        return found and Recovered(-sign * found.value, found.determined, found.exact)
+    for ulps in (CORRECT_ULPS, ROUNDING_ULPS):
+        scale = _interval(row, other_row, dtype, ulps)
+        ratio = _interval(column, other_column, dtype, ulps)
+        if scale and ratio:
+            low, high = scale[0] * ratio[0], scale[1] * ratio[1]
+            value = _shortest(low, high, dtype)
+            if value is not None:
+                return Recovered(-sign * value, False, ulps == CORRECT_ULPS)
+    return None
+
+
+def _flip(column: Array, other: Array) -> float | None:
+    """+1 if all signs agree, −1 if all are opposite, None if neither; signs of zero count only where all are zero."""
+    nonzero = column != 0
+    if np.any(nonzero != (other != 0)):
+        if np.any(other != 0) and np.any((other != 0) & ~nonzero):
+            return None
+        nonzero = nonzero & (other != 0)  # the product fell to zero
+    one, two = np.signbit(column), np.signbit(other)
+    same = (one == two)[nonzero] if np.any(nonzero) else one == two
+    if np.all(same):
+        return 1.0
+    return None if np.any(same) else -1.0
+
+
+def _interval(base: Array, other: Array, dtype: DTypeLike, ulps: float) -> tuple[float, float] | None:
+    if np.any((base == 0) != (other == 0)):
+        return None
+    low, high = (float(bound[0]) for bound in ratio_intervals(base, other[None], dtype, ulps))
+    return (low, high) if low <= high else None
+
+
+def _reproducing(base: Array, target: Array, sign: float, dtype: DTypeLike) -> Recovered | None:
+    """The floats a of the given sign with fl(|a|·|base|) = |target| everywhere: the shortest of them."""
+    b, t = np.abs(base), np.abs(target)
+    low, high = _product_interval(b, t, dtype)
+    if low > high:
+        return None
+    floats = _floats_between(low, high, dtype)
+    if floats is None:  # too many to try: any short decimal inside reproduces the values, as all of them do
+        value = _shortest(low, high, dtype)
+        reproduces = value is not None and np.array_equal(round_to(value * b, dtype), t)
+        return Recovered(sign * value, False, True) if value is not None and reproduces else None
+    good = [a for a in floats if np.array_equal(round_to(a * b, dtype), t)]
+    if not good:
+        return None
+    shortest = min(good, key=lambda a: len(_decimal(a, dtype)))
+    return Recovered(sign * shortest, len(good) == 1, True)
+
+
+def _product_interval(base: Array, target: Array, dtype: DTypeLike) -> tuple[float, float]:
+    """The real numbers a with a·base within one float of target, a little wide: the ends are tried, not trusted."""
+    nonzero = base != 0
+    if not np.any(nonzero):
+        return 1.0, 1.0  # nothing is known of the size; the sign stands in the zeros
+    b, t = base[nonzero], target[nonzero]
+    up = np.nextafter(t.astype(dtype), np.asarray(np.inf).astype(dtype)).astype(np.float64)
+    down = np.nextafter(t.astype(dtype), np.asarray(0).astype(dtype)).astype(np.float64)
+    return float(np.max((t + down) / 2 / b * (1 - 2**-51))), float(np.min((t + up) / 2 / b * (1 + 2**-51)))
+
+
+def _floats_between(low: float, high: float, dtype: DTypeLike) -> list[float] | None:
+    found: list[float] = []
+    value = float(round_to(np.asarray(low), dtype))
+    while value < low:
+        value = next_up(value, dtype)
+    while value <= high:
+        found.append(value)
+        if len(found) > _TRIED:
+            return None
+        value = next_up(value, dtype)
+    return found
+
+
+def _decimal(value: float, dtype: DTypeLike) -> str:
+    """The shortest digits that read back as this number of ``dtype``."""
+    stored = np.asarray(value).astype(dtype)
+    text = str(stored) if stored.dtype.kind == "V" else np.format_float_scientific(stored, unique=True)
+    return text.split("e")[0].rstrip("0")
+
+
+def _shortest(low: float, high: float, dtype: DTypeLike) -> float | None:
+    """The number of ``dtype`` in [low, high] with the fewest digits."""
+    if not np.isfinite(high):
+        high = max(2 * low, 1.0)
+    for digits in range(17):
+        value = float(round_to(np.asarray(float(f"{(low + high) / 2:.{digits}e}")), dtype))
+        if low <= value <= high:
+            return value
+    middle = float(round_to(np.asarray((low + high) / 2), dtype))
+    # an interval without a number of this type: the nearest one is a rounding of what it holds
+    return middle if np.isfinite(middle) else None
