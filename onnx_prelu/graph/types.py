@@ -1,0 +1,189 @@
+"""The element type and shape of every tensor of the top-level graph, as far as they can be known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from onnx import (
+    AttributeProto,
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    TensorProto,
+    ValueInfoProto,
+    numpy_helper,
+    shape_inference,
+)
+
+from ..errors import BadInput
+from .model import Model, array
+
+_SMALL = 1024  # bytes. Shape inference reads values of shapes, axes and the like; nothing that it reads is larger
+
+
+@dataclass(frozen=True)
+class TensorType:
+    """What is known of a tensor.
+
+    Attributes:
+        dtype: A ``TensorProto.DataType``; ``TensorProto.UNDEFINED`` if unknown.
+        shape: A number for a known dimension, a name for a symbolic one, None for an unknown one; None
+            altogether if not even the rank is known.
+    """
+
+    dtype: int
+    shape: tuple[int | str | None, ...] | None
+
+    @property
+    def fixed(self) -> tuple[int, ...] | None:
+        """The shape if every dimension is a number, else None."""
+        if self.shape is None:
+            return None
+        numbers = tuple(dim for dim in self.shape if isinstance(dim, int))
+        return numbers if len(numbers) == len(self.shape) else None
+
+
+def infer(model: Model, inputs: Mapping[str, Sequence[int]] | None = None) -> dict[str, TensorType]:
+    """Find the types of the top-level tensors by ONNX's shape inference.
+
+    The model is not changed, and no weight above 1 KiB is read or copied, so models of any size will do.
+    Where inference fails, what the model declares is the answer.
+
+    Args:
+        model: The model.
+        inputs: Shapes to take for graph inputs, by name, in place of the declared ones. Symbolic dimensions
+            that the model declares for other tensors than inputs do not count then.
+
+    Returns:
+        The inputs, the initializers (sparse ones too) and the outputs of nodes of which something is known.
+
+    Raises:
+        BadInput: `inputs` names something that is not an input of the graph, or an external tensor that holds
+            a shape cannot be read.
+    """
+    lean = _lean_model(model)
+    if inputs:
+        _fix(lean.graph, inputs)
+    try:
+        typed = shape_inference.infer_shapes(lean, data_prop=True).graph
+    except (shape_inference.InferenceError, RuntimeError, ValueError, IndexError):
+        # All that C++ throws at a model that it cannot make sense of. Such a model may still run.
+        typed = lean.graph
+    return dict(_found(typed))
+
+
+def _found(graph: GraphProto) -> Iterator[tuple[str, TensorType]]:
+    made = {name for node in graph.node for name in node.output}
+    for info in (*graph.value_info, *graph.output):
+        if info.name in made and (known := _declared(info)):
+            yield info.name, known
+    for tensor in graph.initializer:
+        yield tensor.name, TensorType(tensor.data_type, tuple(tensor.dims))
+    for sparse in graph.sparse_initializer:
+        yield sparse.values.name, TensorType(sparse.values.data_type, tuple(sparse.dims))
+    for info in graph.input:
+        if known := _declared(info):
+            yield info.name, known
+
+
+def _declared(info: ValueInfoProto) -> TensorType | None:
+    if not info.type.HasField("tensor_type"):
+        return None
+    tensor = info.type.tensor_type
+    shape = None
+    if tensor.HasField("shape"):
+        shape = tuple(
+            dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None for dim in tensor.shape.dim
+        )
+    known = TensorType(tensor.elem_type, shape)
+    return None if known == TensorType(TensorProto.UNDEFINED, None) else known
+
+
+def _fix(graph: GraphProto, inputs: Mapping[str, Sequence[int]]) -> None:
+    declared = {info.name: info for info in graph.input}
+    for name, shape in inputs.items():
+        if name not in declared:
+            raise BadInput(f"the model has no input '{name}'", todo=f"its inputs are {', '.join(declared)}")
+        fixed = declared[name].type.tensor_type.shape
+        fixed.ClearField("dim")
+        for size in shape:
+            fixed.dim.add(dim_value=size)
+    for info in (*graph.value_info, *graph.output):
+        for dim in info.type.tensor_type.shape.dim:
+            dim.ClearField("dim_param")
+
+
+def _lean_model(model: Model) -> ModelProto:
+    proto = model.proto
+    lean = ModelProto(ir_version=proto.ir_version)
+    lean.opset_import.extend(proto.opset_import)
+    for function in proto.functions:
+        copy = lean.functions.add(name=function.name, domain=function.domain, overload=function.overload)
+        copy.input.extend(function.input)
+        copy.output.extend(function.output)
+        copy.attribute.extend(function.attribute)
+        copy.attribute_proto.extend(_lean_attributes(function.attribute_proto, model.folder))
+        copy.opset_import.extend(function.opset_import)
+        copy.value_info.extend(function.value_info)
+        copy.node.extend(_lean_node(node, model.folder) for node in function.node)
+    lean.graph.MergeFrom(_lean_graph(proto.graph, model.folder))
+    return lean
+
+
+def _lean_graph(graph: GraphProto, folder: Path | None) -> GraphProto:
+    lean = GraphProto(name=graph.name)
+    lean.node.extend(_lean_node(node, folder) for node in graph.node)
+    lean.initializer.extend(_lean_tensor(tensor, folder) for tensor in graph.initializer)
+    for sparse in graph.sparse_initializer:
+        copy = lean.sparse_initializer.add(dims=sparse.dims)
+        copy.values.CopyFrom(_hollow(sparse.values))
+        copy.indices.CopyFrom(_hollow(sparse.indices))
+    lean.input.extend(graph.input)
+    lean.output.extend(graph.output)
+    lean.value_info.extend(graph.value_info)
+    return lean
+
+
+def _lean_node(node: NodeProto, folder: Path | None) -> NodeProto:
+    if node.op_type != "Constant" and node.ByteSize() <= _SMALL:
+        return node
+    lean = NodeProto(name=node.name, op_type=node.op_type, domain=node.domain, overload=node.overload)
+    lean.input.extend(node.input)
+    lean.output.extend(node.output)
+    lean.attribute.extend(_lean_attributes(node.attribute, folder))
+    return lean
+
+
+def _lean_attributes(
+    attributes: Iterable[AttributeProto], folder: Path | None
+) -> Iterator[AttributeProto]:
+    for attribute in attributes:
+        lean = AttributeProto(name=attribute.name, type=attribute.type)
+        if attribute.HasField("t"):
+            lean.t.CopyFrom(_lean_tensor(attribute.t, folder))
+        elif attribute.HasField("g"):
+            lean.g.CopyFrom(_lean_graph(attribute.g, folder))
+        elif attribute.graphs:
+            lean.graphs.extend(_lean_graph(graph, folder) for graph in attribute.graphs)
+        else:
+            lean = attribute
+        yield lean
+
+
+def _lean_tensor(tensor: TensorProto, folder: Path | None) -> TensorProto:
+    if tensor.data_location != TensorProto.EXTERNAL:
+        return tensor if tensor.ByteSize() <= _SMALL else _hollow(tensor)
+    lengths = [int(entry.value) for entry in tensor.external_data if entry.key == "length"]
+    if not lengths or lengths[0] > _SMALL:
+        return _hollow(tensor)
+    return numpy_helper.from_array(array(tensor, folder), tensor.name)
+
+
+def _hollow(tensor: TensorProto) -> TensorProto:
+    hollow = TensorProto(
+        name=tensor.name, dims=tensor.dims, data_type=tensor.data_type, data_location=TensorProto.EXTERNAL
+    )
+    hollow.external_data.add(key="location", value="-")
+    return hollow
