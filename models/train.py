@@ -2,12 +2,12 @@
 
     pip install -e '.[train]' && python models/train.py
 
-Using the models needs neither torch nor scikit-learn. Seeds and schedule are fixed, and half a minute on one core
-is enough. On one machine every run writes the same bytes; another processor or another version of torch rounds
-differently, and so ends at slightly different weights.
+Using the models needs neither torch nor scikit-learn. Seeds and schedule are fixed, and half a minute on one
+core is enough. On one machine every run writes the same bytes; another processor or another version of torch
+rounds differently, and so ends at slightly different weights.
 
-All five networks are chains, so between torch and ONNX a network is a list of :class:`Layer`; the two models that
-only write the PReLU MLP in another way (:func:`widened`, :func:`as_matmul`) are functions from list to list.
+All five networks are chains, so between torch and ONNX a network is a list of :class:`Layer`; the two models
+that only write the PReLU MLP in another way (:func:`widened`, :func:`as_matmul`) are functions of lists.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ PROVENANCE = {
 
 @dataclass(frozen=True)
 class Digits:
-    """Images (n, 1, 8, 8), float32 in 0 … 1, and labels (n,), int64; a quarter of each class is for testing."""
+    """Images (n, 1, 8, 8), float32 in 0 … 1; labels (n,), int64; a quarter of each class is for testing."""
 
     train_images: np.ndarray
     test_images: np.ndarray
@@ -159,8 +159,8 @@ def widened(chain: list[Layer]) -> list[Layer]:
 
         Gemm(A, b) ─► PRelu(a) ─► Gemm(ψ)   becomes   Gemm([A; −A], [b; −b]) ─► Relu ─► Gemm([ψ, −ψ·diag(a)])
 
-    This is PReLU_a(z) = ReLU(z) − a·ReLU(−z), true for slopes of either sign. A unit of slope 0 needs no second
-    row. Each product ψ·a is rounded once.
+    This is PReLU_a(z) = ReLU(z) − a·ReLU(−z), true for slopes of either sign. A unit of slope 0 needs no
+    second row. Each product ψ·a is rounded once.
     """
     wide = []
     for before, step, after in zip([None, *chain[:-1]], chain, [*chain[1:], None], strict=True):
