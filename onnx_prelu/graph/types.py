@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,22 @@ from onnx import (
     numpy_helper,
     shape_inference,
 )
+from onnx.helper import tensor_dtype_to_np_dtype
 
 from ..errors import BadInput
 from .model import Model, array
 
-_SMALL = 1024  # bytes. Shape inference reads values of shapes, axes and the like; nothing that it reads is larger
+_FEW = 128  # elements. Shape inference reads the values of shapes, axes and the like: at most one a dimension
+_PACKED = {
+    "INT2": 2,
+    "UINT2": 2,
+    "INT4": 4,
+    "UINT4": 4,
+    "FLOAT4E2M1": 4,
+    "FLOAT6E2M3": 6,
+    "FLOAT6E3M2": 6,
+}  # bits
+_HOLDERS = (AttributeProto.TENSOR, AttributeProto.GRAPH, AttributeProto.GRAPHS)
 
 
 @dataclass(frozen=True)
@@ -45,11 +57,30 @@ class TensorType:
         return numbers if len(numbers) == len(self.shape) else None
 
 
+def byte_count(dtype: int, elements: int) -> int | None:
+    """How many bytes so many elements take, packed where the type is packed.
+
+    Args:
+        dtype: A ``TensorProto.DataType``.
+        elements: How many.
+
+    Returns:
+        The number of bytes; None for strings and for an unknown type.
+
+    >>> byte_count(TensorProto.FLOAT16, 3), byte_count(TensorProto.INT4, 3)
+    (6, 2)
+    """
+    if dtype in (TensorProto.UNDEFINED, TensorProto.STRING):
+        return None
+    bits = _PACKED.get(TensorProto.DataType.Name(dtype)) or 8 * tensor_dtype_to_np_dtype(dtype).itemsize
+    return (elements * bits + 7) // 8
+
+
 def infer(model: Model, inputs: Mapping[str, Sequence[int]] | None = None) -> dict[str, TensorType]:
     """Find the types of the top-level tensors by ONNX's shape inference.
 
-    The model is not changed, and no weight above 1 KiB is read or copied, so models of any size will do.
-    Where inference fails, what the model declares is the answer.
+    The model is not changed, and no weight of more than 128 elements is read or copied, so models of any size
+    will do. Where inference fails, what the model declares is the answer.
 
     Args:
         model: The model.
@@ -147,7 +178,7 @@ def _lean_graph(graph: GraphProto, folder: Path | None) -> GraphProto:
 
 
 def _lean_node(node: NodeProto, folder: Path | None) -> NodeProto:
-    if node.op_type != "Constant" and node.ByteSize() <= _SMALL:
+    if not any(attribute.type in _HOLDERS for attribute in node.attribute):
         return node
     lean = NodeProto(name=node.name, op_type=node.op_type, domain=node.domain, overload=node.overload)
     lean.input.extend(node.input)
@@ -156,16 +187,14 @@ def _lean_node(node: NodeProto, folder: Path | None) -> NodeProto:
     return lean
 
 
-def _lean_attributes(
-    attributes: Iterable[AttributeProto], folder: Path | None
-) -> Iterator[AttributeProto]:
+def _lean_attributes(attributes: Iterable[AttributeProto], folder: Path | None) -> Iterator[AttributeProto]:
     for attribute in attributes:
         lean = AttributeProto(name=attribute.name, type=attribute.type)
-        if attribute.HasField("t"):
+        if attribute.type == AttributeProto.TENSOR:
             lean.t.CopyFrom(_lean_tensor(attribute.t, folder))
-        elif attribute.HasField("g"):
+        elif attribute.type == AttributeProto.GRAPH:
             lean.g.CopyFrom(_lean_graph(attribute.g, folder))
-        elif attribute.graphs:
+        elif attribute.type == AttributeProto.GRAPHS:
             lean.graphs.extend(_lean_graph(graph, folder) for graph in attribute.graphs)
         else:
             lean = attribute
@@ -173,11 +202,10 @@ def _lean_attributes(
 
 
 def _lean_tensor(tensor: TensorProto, folder: Path | None) -> TensorProto:
-    if tensor.data_location != TensorProto.EXTERNAL:
-        return tensor if tensor.ByteSize() <= _SMALL else _hollow(tensor)
-    lengths = [int(entry.value) for entry in tensor.external_data if entry.key == "length"]
-    if not lengths or lengths[0] > _SMALL:
+    if math.prod(tensor.dims) > _FEW:
         return _hollow(tensor)
+    if tensor.data_location != TensorProto.EXTERNAL:
+        return tensor
     return numpy_helper.from_array(array(tensor, folder), tensor.name)
 
 

@@ -1,0 +1,89 @@
+"""The statistics of a comparison: median paired ratio, bootstrap interval, noise floor, verdict.
+
+Two sessions of one and the same file differ by about a percent, each for as long as it lives, so many pairs
+from one pair of sessions say little. Measurements therefore come in rounds, each with sessions of its own, as
+an array of ratios (rounds, pairs); and what the original shows against itself, treated in the same way, says
+how far from 1 a ratio gets without a reason.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Verdict = Literal["faster", "slower", "no difference"]
+Ratios = NDArray[np.float64]
+
+_RESAMPLES = 1000
+_AT_ONCE = 50  # resamples drawn together: bounds the memory
+
+
+def interval(ratios: Ratios, *, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
+    """Bootstrap percentile interval of the median, resampling rounds and then pairs within them.
+
+    Resampling few rounds flatters: where every round has an offset of its own, an interval of 95 % holds the
+    true ratio in 87 % of the cases with five rounds, 91 % with eight and 94 % with thirty (simulated).
+
+    Args:
+        ratios: Paired ratios, (rounds, pairs), at least one of each. Costs 1,000 medians over all of them:
+            0.1 s for 3,000 pairs.
+        level: Probability that the interval holds the true median.
+        seed: Of the resampling; equal seeds give equal intervals.
+
+    Returns:
+        The lower and the upper end.
+
+    >>> interval(np.full((5, 40), 0.5))
+    (0.5, 0.5)
+    """
+    rng = np.random.default_rng(seed)
+    rounds, pairs = ratios.shape
+    medians = np.empty(_RESAMPLES)
+    for start in range(0, _RESAMPLES, _AT_ONCE):
+        chosen = rng.integers(rounds, size=(_AT_ONCE, rounds, 1))
+        drawn = ratios[chosen, rng.integers(pairs, size=(_AT_ONCE, rounds, pairs))]
+        medians[start : start + _AT_ONCE] = np.median(drawn.reshape(_AT_ONCE, -1), axis=1)
+    low, high = np.quantile(medians, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def noise_floor(ratios: Ratios, *, seed: int = 0) -> float:
+    """How far from 1 a ratio gets without a reason: the interval's far end, for the original against itself.
+
+    Args:
+        ratios: Paired ratios of two sessions of one file, (rounds, pairs).
+        seed: Of the resampling.
+
+    Returns:
+        A relative difference: 0.02 says that ratios from 1/1.02 to 1.02 mean nothing.
+    """
+    return max(_distance(end) for end in interval(ratios, seed=seed))
+
+
+def verdict(ratio: float, low: float, high: float, noise: float) -> Verdict:
+    """Judge a median ratio, after over before, that has the interval [low, high].
+
+    There is a difference only if the interval excludes 1 and the ratio is further from 1 than the noise.
+
+    >>> verdict(0.80, 0.78, 0.82, noise=0.02), verdict(1.01, 1.005, 1.015, noise=0.02)
+    ('faster', 'no difference')
+    """
+    if low <= 1 <= high or _distance(ratio) <= noise:
+        return "no difference"
+    return "faster" if ratio < 1 else "slower"
+
+
+def outliers(times: NDArray[np.float64]) -> int:
+    """Count the times beyond three interquartile ranges above the third quartile (Tukey's "far out").
+
+    They are told, not dropped: a median does not move by them.
+    """
+    first, third = np.quantile(times, [0.25, 0.75])
+    return int(np.count_nonzero(times > third + 3 * (third - first)))
+
+
+def _distance(ratio: float) -> float:
+    """The relative difference of a ratio from 1, the same for a ratio and its inverse: 2 and ½ give 1."""
+    return max(ratio, 1 / ratio) - 1
