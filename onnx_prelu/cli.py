@@ -1,0 +1,159 @@
+"""The command line: parse, call the API, show the report, exit.
+
+Exit codes: 0 fine; 1 a check failed or the request could not be met; 2 the request makes no sense or a file
+cannot be used; 3 a required provider could not run; 130 interrupted; 141 nobody reads the output. Whenever it
+is not 0, one line on standard error says why.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from . import api, options
+from .errors import NotMet, OnnxPreluError
+from .graph.model import target
+from .report.output import Output
+from .report.report import Report, version
+
+
+class Ended(click.ClickException):
+    """The command has done what it could; this line says why the exit code is not 0."""
+
+    def __init__(self, exit_code: int, line: str) -> None:
+        super().__init__(line)
+        self.exit_code = exit_code
+
+
+class Main(click.Group):
+    """A group whose every failure is one line on standard error."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an interrupt ends it with a line of our own."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Ended(130, "interrupted") from None
+
+    def main(self, *args: Any, **settings: Any) -> NoReturn:
+        """Run, print the one line if there is one, and exit."""
+        settings = {"prog_name": "onnx-prelu", **settings, "standalone_mode": False}
+        try:
+            sys.exit(super().main(*args, **settings))
+        except click.UsageError as error:
+            path = error.ctx.command_path if error.ctx else "onnx-prelu"
+            line = f"{error.format_message().rstrip('.')}; see '{path} --help'"
+            self.fail(line, error.exit_code)
+        except click.ClickException as error:
+            self.fail(error.format_message(), error.exit_code)
+        except OnnxPreluError as error:
+            self.fail(str(error), error.exit_code)
+
+    def fail(self, line: str, exit_code: int) -> NoReturn:
+        """Print ``line`` as one line, however long, and exit."""
+        click.echo(f"Error: {' '.join(line.split())}", err=True)
+        sys.exit(exit_code)
+
+
+def finish(output: Output, report: Report, *, but: str = "") -> None:
+    """Show the report everywhere it is wanted, and end with its exit code; ``but`` is added to its line."""
+    show(output, report)
+    if report.failure:
+        raise Ended(report.exit_code, report.failure + but)
+
+
+def show(output: Output, report: Report) -> None:
+    """Show the report everywhere it is wanted."""
+    try:
+        output.show(report)
+    except BrokenPipeError:
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # for Python, which flushes it at its end
+        raise Ended(141, "standard output was closed before the report was printed") from None
+
+
+@click.group(cls=Main, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version(), prog_name="onnx-prelu")
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """Exchange PReLU for ReLU, and ReLU for PReLU, in ONNX models: checked, and with its price."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+@main.command(cls=options.Command, example="onnx-prelu inspect net.onnx")
+@click.argument("model", type=options.FILE)
+@options.which_sites
+@options.input_sizes
+@options.shown
+def inspect(model: Path, output: Output, **request: Any) -> None:
+    """List the PReLUs of MODEL, however they are spelled, and the forms that each could take."""
+    output = output.claim(model)
+    finish(output, api.inspect(model, **request))
+
+
+@main.command(
+    cls=options.Command, example="onnx-prelu rewrite net.onnx relu.onnx --to relu --report rewrite.md"
+)
+@click.argument("source", type=options.FILE, metavar="IN")
+@click.argument("destination", type=options.FILE, metavar="OUT")
+@options.direction
+@options.which_sites
+@options.strict
+@options.no_check
+@options.running
+@options.tolerance
+@options.no_bench
+@options.timing
+@options.shown
+def rewrite(
+    source: Path, destination: Path, output: Output, no_check: bool, no_bench: bool, **request: Any
+) -> None:
+    """Rewrite the PReLUs of IN as ReLUs, or the ReLUs as PReLUs, check the result, and write it to OUT."""
+    destination = target(destination, protect=[source])
+    output = output.claim(source, destination)
+    try:
+        with output.progress() as progress:
+            result = api.rewrite(source, check=not no_check, bench=not no_bench, progress=progress, **request)
+    except NotMet as error:
+        if error.report is not None:
+            show(output, error.report)
+        kept = "stays as it was" if destination.exists() else "was not written"
+        raise Ended(error.exit_code, f"{error}; {destination} {kept}") from None
+    report = result.report.with_notes(result.save(destination))
+    finish(output, report, but=f"; {destination} was written all the same")
+
+
+@main.command(cls=options.Command, example="onnx-prelu check net.onnx relu.onnx --provider cpu")
+@click.argument("a", type=options.FILE)
+@click.argument("b", type=options.FILE)
+@options.running
+@options.tolerance
+@options.also_bench
+@options.timing
+@options.shown
+def check(a: Path, b: Path, output: Output, **request: Any) -> None:
+    """Run A and B on the same inputs and say whether they compute the same."""
+    output = output.claim(a, b)
+    with output.progress() as progress:
+        report = api.check(a, b, progress=progress, **request)
+    finish(output, report)
+
+
+@main.command(cls=options.Command, example="onnx-prelu bench net.onnx relu.onnx --threads 2 --duration 10")
+@click.argument("a", type=options.FILE)
+@click.argument("b", type=options.FILE)
+@options.running
+@options.timing
+@options.shown
+def bench(a: Path, b: Path, output: Output, **request: Any) -> None:
+    """Time A and B side by side and say which is faster."""
+    output = output.claim(a, b)
+    with output.progress() as progress:
+        report = api.bench(a, b, progress=progress, **request)
+    finish(output, report)

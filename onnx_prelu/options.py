@@ -1,0 +1,255 @@
+"""The options of the command line: what each means, how its text is read, and how help groups them."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from .passes.catalogue import FORM_NAMES
+from .report.output import Output
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+REWRITE, CHECK, MEASURE, OUTPUT = "What to rewrite", "How to check", "How to measure", "Output"
+
+
+class Option(click.Option):
+    """An option that is listed in help under ``group``."""
+
+    def __init__(self, *args: Any, group: str, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.group = group
+
+
+class Command(click.Command):
+    """A command whose help lists its options in groups and ends with an example."""
+
+    def __init__(self, *args: Any, example: str, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.example = example
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options by group, in the order in which the groups first appear."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                groups.setdefault(getattr(parameter, "group", OUTPUT), []).append(record)
+        for title, records in groups.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+    def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The example."""
+        with formatter.section("Example"):
+            formatter.write_text(self.example)
+
+
+class Finite(click.FloatRange):
+    """A float in a range, and a number: NaN and infinity, which every range lets through, are not."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Parse, or end with a usage error."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
+def named(separator: str, parse: Callable[[str], Any], what: str) -> Callable[..., dict[str, Any]]:
+    """A callback that reads ``NAME<separator>VALUE``, repeated, into a dict; names may hold the separator."""
+
+    def callback(ctx: click.Context, param: click.Parameter, values: Iterable[str]) -> dict[str, Any]:
+        read: dict[str, Any] = {}
+        for value in values:
+            name, found, text = value.rpartition(separator)
+            try:
+                parsed = parse(text)
+            except ValueError:
+                parsed = None
+            if not (name and found) or parsed is None:
+                raise click.BadParameter(f"'{value}' is not {what}.", ctx, param)
+            if name in read:
+                raise click.BadParameter(f"'{name}' is given twice.", ctx, param)
+            read[name] = parsed
+        return read
+
+    return callback
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on; ValueError otherwise."""
+    if (value := int(text)) < 1:
+        raise ValueError(text)
+    return value
+
+
+def dimensions(text: str) -> tuple[int, ...]:
+    """Sizes separated by commas; none for a scalar."""
+    return tuple(positive(size) for size in text.split(",")) if text else ()
+
+
+def option(group: str, *names: str, **settings: Any) -> Callable[[F], F]:
+    """An option of a help group."""
+    return click.option(*names, cls=Option, group=group, **settings)
+
+
+def together(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Several options as one decorator, listed in this order."""
+
+    def decorate(function: F) -> F:
+        for each in reversed(options):
+            function = each(function)
+        return function
+
+    return decorate
+
+
+FILE = click.Path(path_type=Path)
+
+direction = together(
+    option(
+        REWRITE,
+        "--to",
+        type=click.Choice(["auto", "relu", "prelu"]),
+        default="auto",
+        show_default=True,
+        help="auto: to relu where the model holds a PRelu, otherwise to prelu.",
+    ),
+    option(REWRITE, "--form", metavar="NAME", help=f"Preferred form: {', '.join(FORM_NAMES)}."),
+    option(
+        REWRITE,
+        "--slope-in",
+        type=click.Choice(["consumer", "producer"]),
+        default="consumer",
+        show_default=True,
+        help="Where split puts the slope.",
+    ),
+)
+which_sites = together(
+    option(
+        REWRITE,
+        "--only",
+        metavar="PATTERN",
+        multiple=True,
+        help="Only sites of this exact name, or else matching this glob. Repeatable.",
+    ),
+    option(REWRITE, "--skip", metavar="PATTERN", multiple=True, help="Not these sites. Repeatable."),
+    option(REWRITE, "--freeze", is_flag=True, help="Take weights that a caller could override as constants."),
+)
+input_sizes = together(
+    option(
+        CHECK,
+        "--input-shape",
+        metavar="NAME:1,16",
+        multiple=True,
+        callback=named(":", dimensions, "a name and sizes, like x:1,16"),
+        help="Shape of an input. Repeatable.",
+    ),
+    option(
+        CHECK,
+        "--dim",
+        metavar="N=8",
+        multiple=True,
+        callback=named("=", positive, "a dimension and its size, like N=8"),
+        help="Size of a named dimension. Repeatable.",
+    ),
+)
+running = together(
+    option(
+        CHECK,
+        "--provider",
+        "providers",
+        metavar="NAME",
+        multiple=True,
+        callback=lambda _ctx, _param, names: names or None,
+        help="A provider that must run: cpu, cuda, reference, or ONNX Runtime's own name. Repeatable. "
+        "Default: cpu, and cuda where it truly runs.",
+    ),
+    option(CHECK, "--inputs", type=FILE, metavar="FILE.npz", help="Inputs by name, in place of drawn ones."),
+    input_sizes,
+    option(
+        CHECK, "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the drawn inputs."
+    ),
+)
+tolerance = together(
+    option(
+        CHECK,
+        "--atol",
+        type=Finite(min=0),
+        help="Allowed difference, as a share of the output's largest value.",
+    ),
+    option(CHECK, "--rtol", type=Finite(min=0), help="Allowed difference, as a share of each value."),
+    option(CHECK, "--signed-zeros", is_flag=True, help="Fail where only the sign of a zero differs."),
+)
+timing = together(
+    option(
+        MEASURE,
+        "--threads",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        help="Threads on the CPU.",
+    ),
+    option(
+        MEASURE,
+        "--duration",
+        type=Finite(min=0, min_open=True),
+        default=3.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="Time to spend on each provider.",
+    ),
+)
+
+
+strict = option(
+    REWRITE,
+    "--strict",
+    is_flag=True,
+    help="Write nothing unless every site takes the form that was asked for.",
+)
+no_check = together(
+    option(CHECK, "--no-check", is_flag=True, help="Write the model without running it."),
+    option(
+        CHECK,
+        "--keep-failed",
+        is_flag=True,
+        help="Write the model even if its check fails; the exit code stays 1.",
+    ),
+)
+no_bench = option(MEASURE, "--no-bench", is_flag=True, help="Do not measure latency.")
+also_bench = option(MEASURE, "--bench", is_flag=True, help="Measure latency too.")
+
+
+def shown(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say where results go, handed to the command as one ``output``."""
+
+    @functools.wraps(command)
+    def packed(*args: Any, as_json: bool, quiet: bool, files: tuple[Path, ...], **request: Any) -> None:
+        command(*args, output=Output(as_json, quiet, files), **request)
+
+    return together(
+        option(
+            OUTPUT,
+            "--json",
+            "as_json",
+            is_flag=True,
+            help="Print the report as JSON, alone on standard output.",
+        ),
+        option(
+            OUTPUT,
+            "--report",
+            "files",
+            type=FILE,
+            metavar="FILE",
+            multiple=True,
+            help="Write the report, as its ending says: .json or .md. Repeatable.",
+        ),
+        option(OUTPUT, "--quiet", is_flag=True, help="No report on the terminal and no progress."),
+    )(packed)

@@ -1,0 +1,172 @@
+"""What a report says: a headline, then sections of rows or lines. Terminal and Markdown only lay them out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from . import words
+from .verdicts import Line, check_lines, latency_line
+
+if TYPE_CHECKING:
+    from ..measure.cost import Cost
+    from ..passes.choose import Choice
+    from .report import Report
+
+FULL_LIST = 20
+"""Up to here sites are listed one by one; beyond, they are counted by form and the refused ones listed."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        title: What stands at its head.
+        kind: ``"name"`` for what is copied from the model, ``"number"``, or ``"text"``.
+    """
+
+    title: str
+    kind: Literal["name", "number", "text"] = "text"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A section of rows, one text a column; a text may have several lines."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, ...], ...]
+    foot: str = ""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """A section of sentences."""
+
+    title: str
+    lines: tuple[Line, ...]
+
+
+Section = Table | Lines
+
+
+def headline(report: Report) -> str:
+    """One sentence: which command, which model, what came of it."""
+    models = f"{report.model} against {report.against}" if report.against else report.model
+    direction = f" to {report.to}" if report.to else ""
+    return f"{report.command} {models}{direction}: {_outcome(report)}"
+
+
+def sections(report: Report) -> Iterator[Section]:
+    """The parts that the report has, in reading order."""
+    if report.sites:
+        yield from _sites(report.sites, _inspected if report.command == "inspect" else _decided)
+    if report.before is not None:
+        yield _costs(report.before, report.after)
+    if report.check:
+        yield Lines("Check", tuple(line for check in report.check for line in check_lines(check)))
+    if report.latency:
+        yield Lines("Latency", tuple(latency_line(latency) for latency in report.latency))
+    if report.notes:
+        yield Lines("Notes", tuple(Line(note) for note in report.notes))
+
+
+def _outcome(report: Report) -> str:
+    if report.exit_code:
+        return "not run" if report.exit_code == 3 else "failed"
+    if report.command == "inspect":
+        return words.counted(len(report.sites or ()), "site")
+    if report.command == "rewrite":
+        return _rewritten(report.sites or ())
+    return "passed" if report.check else "measured"
+
+
+def _rewritten(sites: Sequence[Choice]) -> str:
+    changed = sum(site.form is not None for site in sites)
+    stays = "stays" if len(sites) - changed == 1 else "stay"
+    if not sites:
+        return "nothing to rewrite, no site was found; the output is the input"
+    if not changed:
+        return f"nothing rewritten, {words.counted(len(sites), 'site')} {stays}; the output is the input"
+    rest = f", {len(sites) - changed:,} {stays}" if changed < len(sites) else ""
+    return f"{words.counted(changed, 'site')} rewritten{rest}"
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What is said of a site: what became of it (or could), and why not something else."""
+
+    outcome: str
+    why: str
+    refused: bool
+
+
+def _decided(site: Choice) -> _Told:
+    promise = f" ({site.exactness})" if site.form and site.exactness else ""
+    return _Told(f"{site.form or 'stays'}{promise}", site.reason or "", site.refused)
+
+
+def _inspected(site: Choice) -> _Told:
+    why = [f"{form}: {reason.text}" for form, reason in site.refusals.items()]
+    return _Told(", ".join(site.possible) or "none", "\n".join(why) or site.reason or "", not site.possible)
+
+
+def _sites(sites: Sequence[Choice], tell: Callable[[Choice], _Told]) -> Iterator[Table]:
+    head = "possible forms" if tell is _inspected else "put in"
+    told = [(site, tell(site)) for site in sites]
+    if len(told) <= FULL_LIST:
+        yield _site_rows("Sites", head, told)
+        return
+    counts = Counter(what.outcome for _, what in told)
+    rows = tuple((outcome, f"{count:,}") for outcome, count in counts.most_common())
+    yield Table("Sites", (Column(head), Column("sites", "number")), rows)
+    if refused := [(site, what) for site, what in told if what.refused]:
+        yield _site_rows("Refused", head, refused)
+
+
+def _site_rows(title: str, head: str, told: Iterable[tuple[Choice, _Told]]) -> Table:
+    rows = [
+        (site.node, site.spelling, words.slope(site.slope), what.outcome, what.why) for site, what in told
+    ]
+    columns = (Column("site", "name"), Column("found", "name"), Column("slope"), Column(head), Column("why"))
+    filled = [index for index in range(len(columns)) if any(row[index] for row in rows)]
+    return Table(
+        title, tuple(columns[i] for i in filled), tuple(tuple(row[i] for i in filled) for row in rows)
+    )
+
+
+def _costs(before: Cost, after: Cost | None) -> Table:
+    known = after or before
+    foot = f"MACs and peak activation bytes at {words.sizes(known.sizes)}" if known.sizes else ""
+    if after is None:
+        rows = tuple((name, say(take(before))) for name, say, take in _rows_of(sorted(before.ops)))
+        return Table("Cost", (Column("of the model"), Column("", "number")), rows, foot)
+    changed = sorted(op for op in {*before.ops, *after.ops} if before.ops.get(op, 0) != after.ops.get(op, 0))
+    compared = tuple(
+        (name, say(take(before)), say(take(after)), words.change(take(before), take(after), say=say))
+        for name, say, take in _rows_of(changed)
+    )
+    columns = (
+        Column("cost"),
+        Column("before", "number"),
+        Column("after", "number"),
+        Column("change", "number"),
+    )
+    return Table("Cost", columns, compared, foot)
+
+
+def _rows_of(
+    ops: Iterable[str],
+) -> Iterator[tuple[str, Callable[[int | None], str], Callable[[Cost], int | None]]]:
+    """Name of a cost, how it is said, where it is found."""
+    yield "nodes", words.amount, lambda cost: cost.nodes
+    for op in ops:
+        yield f"{op} nodes", words.amount, lambda cost, op=op: cost.ops.get(op, 0)  # type: ignore[misc]
+    yield "parameters", words.amount, lambda cost: cost.parameters
+    yield "weight bytes", words.size, lambda cost: cost.weight_bytes
+    yield "file bytes", words.size, lambda cost: cost.file_bytes
+    yield "MACs", words.amount, lambda cost: cost.macs
+    yield "peak activation bytes", words.size, lambda cost: cost.activation_bytes

@@ -1,0 +1,161 @@
+"""What a command found out, as one value: every rendering and every exit code is computed from it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import math
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from ..measure.bench import Latency
+    from ..measure.check import Check
+    from ..measure.cost import Cost
+    from ..passes.choose import Choice
+
+SCHEMA_VERSION = "1"
+
+
+@dataclass(frozen=True)
+class Report:
+    """The parts that a command has; a part that it does not have is None.
+
+    Attributes:
+        command: ``"inspect"``, ``"rewrite"``, ``"check"`` or ``"bench"``.
+        model: The model's path, or its graph's name where it came from memory.
+        against: The second model of ``check`` and ``bench``.
+        to: The direction that was taken, ``"relu"`` or ``"prelu"`` (what ``auto`` came to).
+        sites: What was decided at each site, in graph order.
+        before: What the first model costs.
+        after: What the second, or the rewritten, model costs.
+        check: The comparison, one entry a provider.
+        latency: The timing, one entry a provider.
+        notes: Sentences for the reader that belong nowhere else.
+        unmet: Why the request could not be met (``--strict``), or None.
+    """
+
+    command: str
+    model: str
+    to: str | None = None
+    sites: tuple[Choice, ...] | None = None
+    before: Cost | None = None
+    after: Cost | None = None
+    check: tuple[Check, ...] | None = None
+    latency: tuple[Latency, ...] | None = None
+    notes: tuple[str, ...] = ()
+    against: str | None = None
+    unmet: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        """True where no check failed, every required provider ran, and the request was met."""
+        return self.exit_code == 0
+
+    @property
+    def exit_code(self) -> int:
+        """1 where a check failed or the request was not met, else 3 where a required provider did not run.
+
+        0 otherwise. A request that makes no sense is exit code 2 and has no report.
+        """
+        if self._failed() or self.unmet:
+            return 1
+        return 3 if self._not_run() else 0
+
+    @property
+    def failure(self) -> str | None:
+        """The one line that says why :attr:`exit_code` is not 0; None where it is."""
+        if failed := self._failed():
+            return _and_more(f"the check failed on {failed[0].provider}: {failed[0].reason}", failed)
+        if self.unmet:
+            return self.unmet
+        if not_run := self._not_run():
+            line = _and_more(f"{not_run[0].provider} could not run: {not_run[0].reason}", not_run)
+            return f"{line}; --no-check writes the model unchecked" if self._can_go_unchecked() else line
+        return None
+
+    def with_notes(self, notes: Sequence[str]) -> Report:
+        """The same report with these notes after its own; what it has said already is not said twice."""
+        return replace(self, notes=tuple(dict.fromkeys((*self.notes, *notes))))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as one JSON-able dict: plain numbers, strings, lists and dicts.
+
+        Keys of parts that the command does not have are absent. A number that is not finite is None.
+        """
+        parts: dict[str, Any] = {
+            "schema_version": SCHEMA_VERSION,
+            "tool": {"name": "onnx-prelu", "version": version()},
+            "command": self.command,
+            "model": self.model,
+            "against": self.against,
+            "to": self.to,
+            "sites": None if self.sites is None else [_site(choice) for choice in self.sites],
+            "before": None if self.before is None else self.before.to_dict(),
+            "after": None if self.after is None else self.after.to_dict(),
+            "check": None if self.check is None else [check.to_dict() for check in self.check],
+            "latency": None if self.latency is None else [latency.to_dict() for latency in self.latency],
+        }
+        present = {key: part for key, part in parts.items() if part is not None}
+        verdict = {"notes": self.notes, "exit_code": self.exit_code, "failure": self.failure}
+        plain: dict[str, Any] = _plain({**present, **verdict})
+        return plain
+
+    def _failed(self) -> list[Check]:
+        return [check for check in self.check or () if check.status == "failed"]
+
+    def _not_run(self) -> list[Check | Latency]:
+        results: list[Check | Latency] = [*(self.check or ()), *(self.latency or ())]
+        return [result for result in results if result.required and result.status == "not_run"]
+
+    def _can_go_unchecked(self) -> bool:
+        return self.command == "rewrite" and bool(self.check)
+
+
+def version() -> str:
+    """The package's version: of the installed package, or of the source tree that it runs from."""
+    try:
+        return importlib.metadata.version("onnx-prelu")
+    except importlib.metadata.PackageNotFoundError:
+        pyproject = Path(__file__).parents[2] / "pyproject.toml"
+        return str(tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]["version"])
+
+
+def _and_more(line: str, results: Sequence[Check | Latency]) -> str:
+    others = list(dict.fromkeys(r.provider for r in results if r.provider != results[0].provider))
+    return f"{line} (also {', '.join(others)})" if others else line
+
+
+def _site(choice: Choice) -> dict[str, Any]:
+    return {
+        "node": choice.node,
+        "form": choice.form,
+        "refused": choice.refused,
+        "reason": choice.reason,
+        "refusals": {form: reason.text for form, reason in choice.refusals.items()},
+        "refusal_codes": {form: reason.code for form, reason in choice.refusals.items()},
+        "spelling": choice.spelling,
+        "slope": None if choice.slope is None else asdict(choice.slope),
+        "exactness": choice.exactness,
+        "possible": choice.possible,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """``value`` in JSON's own types: numpy's unwrapped, numbers that are not finite as None."""
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    match value:
+        case Mapping():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case float():
+            return value if math.isfinite(value) else None
+        case None | str() | bool() | int():
+            return value
+    raise TypeError(f"a report cannot hold a {type(value).__name__}")
