@@ -15,7 +15,7 @@ has several expressions, the first that proves itself for the slope at hand is t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -40,7 +40,10 @@ Expression = Callable[[Builder, Any, Any, Callable[[Any], Any]], Any]
 def _uniform(a: Any) -> float:
     """The one slope that all units share."""
     if not isinstance(a, np.ndarray):
-        raise Refused("runtime-slope", "LeakyRelu takes its slope as an attribute, and this one is only known at run time")
+        raise Refused(
+            "runtime-slope",
+            "LeakyRelu takes its slope as an attribute, and this one is only known at run time",
+        )
     if np.any(a != a.flat[0]):
         raise Refused("slope-not-uniform", f"LeakyRelu has one slope for all units, and these are {show(a)}")
     return float(a.flat[0])
@@ -104,7 +107,9 @@ class _RaysBuilder:
     def constant(self, value: Array) -> Rays:
         stored = round_to(value, self.dtype)
         if not np.all(np.isfinite(stored)):
-            raise Refused("overflow", f"a constant up to {np.max(np.abs(value)):.4g} does not fit into the slope's type")
+            raise Refused(
+                "overflow", f"a constant up to {np.max(np.abs(value)):.4g} does not fit into the slope's type"
+            )
         return constant(stored, self.dtype)
 
 
@@ -174,7 +179,10 @@ class RuntimeSlope:
         return RuntimeSlope(self.tensor, "a-1")
 
     def __gt__(self, other: float) -> bool:
-        raise Refused("runtime-slope", "this needs to know which slopes are above 1, and they are only known at run time")
+        raise Refused(
+            "runtime-slope",
+            "this needs to know which slopes are above 1, and they are only known at run time",
+        )
 
 
 def prove_runtime(form: str, dtype: DTypeLike) -> Proof:
@@ -190,7 +198,7 @@ def prove_runtime(form: str, dtype: DTypeLike) -> Proof:
     for expression in FORMS[form]:
         try:
             proof = _prove(form, expression, RUNTIME_SAMPLES, dtype)
-            expression(_Dry(), "x", RuntimeSlope("a"), lambda _: "c")
+            expression(_Text(), "x", RuntimeSlope("a"), lambda _: "c")
         except Refused as refused:
             refusal = refusal or refused
         else:
@@ -200,11 +208,29 @@ def prove_runtime(form: str, dtype: DTypeLike) -> Proof:
     raise Refused("runtime-slope", text)
 
 
-class _Dry:
-    """Applies nothing: for asking whether an expression can be written with a runtime slope at all."""
+class _Text:
+    """Writes an expression as text."""
 
     def __getattr__(self, op: str) -> Callable[..., str]:
-        return lambda *_, **__: op
+        return lambda *inputs, **_: spelled(op, inputs)
+
+
+COMMUTATIVE = frozenset({"Add", "Max", "Min", "Mul", "Sum"})
+
+
+def spelled(op: str, inputs: Iterable[str]) -> str:
+    """One op over inputs that are already text; the operands of a commutative op stand in one order.
+
+    >>> spelled("Mul", ["x", "c"])
+    'Mul(c, x)'
+    """
+    return f"{op}({', '.join(sorted(inputs) if op in COMMUTATIVE else inputs)})"
+
+
+def spell(proof: Proof, a: Any) -> str:
+    """How an expression reads, with x for the tensor and c for a constant: ``Add(Relu(x), Mul(c, Relu(Neg(x))))``."""
+    text: str = proof.expression(_Text(), "x", a, lambda _: "c")
+    return text
 
 
 def is_special(a: Array) -> bool:

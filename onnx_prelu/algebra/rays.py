@@ -33,6 +33,9 @@ Counts = NDArray[np.int64]
 _NOISE = 2.0**-52  # of our own float64 arithmetic, relative to a result
 _NONE = np.zeros((), np.int64)
 _ZERO = np.zeros(())
+_UNBOUNDED = float(
+    np.finfo(np.float32).max
+)  # a Clip there clips no finite value; exporters write it for "no bound"
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,9 @@ def _same_degree(*terms: Rays) -> Literal[0, 1]:
     """The common degree; the value 0 has both."""
     degrees = {term.degree for term in terms if not term.is_zero}
     if len(degrees) > 1:
-        raise _not_rays("a constant other than 0 is added to, or compared with, a multiple of x: the kink moves")
+        raise _not_rays(
+            "a constant other than 0 is added to, or compared with, a multiple of x: the kink moves"
+        )
     return degrees.pop() if degrees else terms[0].degree
 
 
@@ -238,11 +243,11 @@ def _clip(u: Rays, low: Rays | None = None, high: Rays | None = None, **bounds: 
     zero = _times(u, 0.0)
     if low_value == 0:
         u = _max(u, zero)
-    elif not math.isinf(low_value):
+    elif abs(low_value) < _UNBOUNDED:
         raise _not_rays(f"Clip at {low_value:g} moves the kink")
     if high_value == 0:
         u = _min(u, zero)
-    elif not math.isinf(high_value):
+    elif abs(high_value) < _UNBOUNDED:
         raise _not_rays(f"Clip at {high_value:g} moves the kink")
     return u
 
@@ -281,7 +286,7 @@ def _greater(u: Rays, v: Rays) -> Rays:
 
     def side(part: Side, sign: float) -> Side:
         value = sign * part.value
-        if np.any(np.abs(value) <= part.slack):
+        if not np.all(np.abs(value) > part.slack):  # written so that NaN decides nothing
             raise _not_rays("a comparison is undecided on a whole side of zero")
         return Side(np.asarray(value > 0, np.float64), _NONE, _ZERO)
 
@@ -367,7 +372,7 @@ def slope(function: Rays) -> Array:
     """
     if function.degree == 0:
         raise _not_rays("this is a mask, not a multiple of x")
-    if np.any(np.abs(function.pos - 1) > function.slack[0]):
+    if not np.all(np.abs(function.pos - 1) <= function.slack[0]):  # written so that NaN is not 1
         raise Refused(
             "positive-side",
             f"on x >= 0 this is {show(function.pos)}·x, and a PReLU is x itself there",

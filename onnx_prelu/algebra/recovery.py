@@ -76,7 +76,9 @@ class Recovered:
     exact: bool
 
 
-def pair_slope(row: Array, other_row: Array, column: Array, other_column: Array, dtype: DTypeLike) -> Recovered | None:
+def pair_slope(
+    row: Array, other_row: Array, column: Array, other_column: Array, dtype: DTypeLike
+) -> Recovered | None:
     """The slope a with which ``column·PReLU_a(row·x)`` is ``column·ReLU(row·x) + other_column·ReLU(other_row·x)``.
 
     Returns:

@@ -1,0 +1,121 @@
+"""Is a tensor constant, and what is its value: behind Constant, Identity, Cast, Reshape and their like.
+
+An initializer that is also a graph input can be overridden by the caller: from IR version 4 on it is no constant,
+unless the user freezes it. In IR version 3 the format forces every initializer into the inputs; there it is one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import onnx
+import onnx.reference
+from numpy.typing import NDArray
+
+from ..errors import Refused
+from .values import array
+from .index import Index, Node
+from .weights import Weight
+
+FOLDED = frozenset(
+    {"Constant", "ConstantOfShape", "Cast", "Expand", "Flatten", "Identity", "Neg", "Reshape", "Squeeze"}
+    | {"Transpose", "Unsqueeze"}
+)
+"""Ops through which a constant is followed."""
+
+FLOAT_TYPES: dict[int, np.dtype[Any]] = {
+    onnx.TensorProto.FLOAT: np.dtype(np.float32),
+    onnx.TensorProto.FLOAT16: np.dtype(np.float16),
+    onnx.TensorProto.DOUBLE: np.dtype(np.float64),
+    onnx.TensorProto.BFLOAT16: np.dtype(ml_dtypes.bfloat16),
+}
+"""The floating-point types that rewrites work in, by their ONNX number."""
+
+
+def is_float(dtype: np.dtype[Any]) -> bool:
+    """True for the floating-point types that rewrites work in."""
+    return dtype in FLOAT_TYPES.values()
+
+
+class Constants:
+    """The constants of one graph. Initializers are looked up, nodes over constants are evaluated, once each.
+
+    Args:
+        index: The graph's index; initializers that an edit makes are told by :meth:`define`.
+        folder: Where external data is.
+        opset: The version of the standard domain.
+        overridable: Names of initializers that the caller may override.
+    """
+
+    def __init__(self, index: Index, folder: Path | None, opset: int, overridable: frozenset[str]) -> None:
+        self._index, self._folder, self._opset = index, folder, opset
+        self.overridable = overridable
+        self._known: dict[str, Weight | None] = {}
+
+    def define(self, name: str, weight: Weight) -> None:
+        """Take in an initializer that an edit makes."""
+        self._known[name] = weight
+
+    def get(self, name: str) -> Weight | None:
+        """The value of a tensor if it is constant, else None. The array is read when its values are needed."""
+        if name not in self._known:
+            self._known[name] = self._find(name)
+        return self._known[name]
+
+    def need(self, name: str, what: str, node: Node) -> Weight:
+        """The value of a tensor that has to be constant.
+
+        Raises:
+            Refused: ``overridable-weight`` or ``runtime-weight``.
+        """
+        if name in self.overridable:
+            text = f"{what} '{name}' is also a graph input, so a caller can override it; --freeze takes it as constant"
+            raise Refused("overridable-weight", text, node.label)
+        weight = self.get(name)
+        if weight is None:
+            raise Refused("runtime-weight", f"{what} '{name}' is computed at run time", node.label)
+        return weight
+
+    def _find(self, name: str) -> Weight | None:
+        if name in self.overridable:
+            return None
+        tensor = self._index.initializers.get(name)
+        if tensor is not None:
+            return _from_tensor(tensor, self._folder)
+        node = self._index.maker.get(name)
+        if node is None or node.op not in FOLDED or len(node.outputs) != 1:
+            return None
+        if node.op == "Constant" and node.proto.attribute and node.proto.attribute[0].name == "value":
+            return _from_tensor(node.proto.attribute[0].t, self._folder)
+        inputs = [self.get(value) for value in node.inputs if value]
+        if len(inputs) != len(node.inputs) or None in inputs:
+            return None
+        feeds = {value: weight.stored() for value, weight in zip(node.inputs, inputs, strict=True) if weight}
+        return Weight.of(_evaluate(node.proto, feeds, self._opset))
+
+
+def _from_tensor(tensor: onnx.TensorProto, folder: Path | None) -> Weight | None:
+    if tensor.data_type == onnx.TensorProto.STRING:
+        return None
+    dtype = FLOAT_TYPES.get(tensor.data_type)
+    if dtype is None:
+        return Weight.of(array(tensor, folder))
+    return Weight(lambda: array(tensor, folder), tuple(tensor.dims), dtype)
+
+
+def _evaluate(proto: onnx.NodeProto, feeds: dict[str, NDArray[Any]], opset: int) -> NDArray[Any]:
+    """One node over constants, by the onnx reference evaluator: its ops know every opset's rules."""
+    types = [
+        onnx.helper.make_tensor_value_info(
+            name, onnx.helper.np_dtype_to_tensor_dtype(value.dtype), value.shape
+        )
+        for name, value in feeds.items()
+    ]
+    outputs = [onnx.ValueInfoProto(name=proto.output[0])]
+    graph = onnx.helper.make_graph([proto], "constant", types, outputs)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)])
+    (value,) = onnx.reference.ReferenceEvaluator(model).run(None, feeds)
+    return np.asarray(value)

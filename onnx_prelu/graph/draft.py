@@ -1,0 +1,61 @@
+"""A model on the workbench: what planning reads, and what commit() changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import onnx
+
+from .constants import Constants
+from .index import Index
+from .model import Model
+from .types import TensorType, infer
+
+if TYPE_CHECKING:
+    from .edit import NewConstant, Widened
+
+
+class Draft:
+    """A working copy of a model: handles to its nodes and lazy constants. The model itself is never changed.
+
+    Attributes:
+        model: The model it started from.
+        opset: The version of the standard domain.
+        index: Makers and readers, up to date.
+        constants: Values of constant tensors, up to date.
+        types: What is known of the types of tensors.
+        overridable: Initializers that a caller of the model can override, frozen ones included.
+        changed: True after a commit.
+        widened: Tensors whose units became lanes, by the name that they had before.
+        new: Initializers that edits made, by name.
+        dropped: Initializers of the model that lost their last reader.
+
+    Args:
+        model: The model to work on.
+        freeze: Take initializers that a caller could override as constants.
+    """
+
+    def __init__(self, model: Model, *, freeze: bool = False) -> None:
+        self.model = model
+        proto = model.proto
+        self.opset = max((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), default=1)
+        self.index = Index(proto.graph)
+        listed = {value.name for value in proto.graph.input} & self.index.initializers.keys()
+        self.overridable = frozenset(listed) if proto.ir_version >= 4 else frozenset()
+        fixed = frozenset[str]() if freeze else self.overridable
+        self.constants = Constants(self.index, model.folder, self.opset, fixed)
+        self.types: dict[str, TensorType] = infer(model)
+        self.changed = False
+        self.widened: dict[str, Widened] = {}
+        self.new: dict[str, NewConstant] = {}
+        self.dropped: set[str] = set()
+
+    def dtype(self, tensor: str) -> int:
+        """The ONNX number of a tensor's type; UNDEFINED where it is not known."""
+        known = self.types.get(tensor)
+        return known.dtype if known else onnx.TensorProto.UNDEFINED
+
+    def shape(self, tensor: str) -> tuple[int | str | None, ...] | None:
+        """A tensor's shape as far as it is known."""
+        known = self.types.get(tensor)
+        return known.shape if known else None

@@ -1,0 +1,226 @@
+"""The only room that changes a model: an Edit is data, commit() applies it to a Draft, finish() writes the proto.
+
+The input's proto is never touched. Nodes are replaced in place, initializers that lost their last reader go (nested
+bodies counted), new ones stand where the ones they replace stood. What no edit named comes out byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import onnx
+
+from ..algebra.lanes import Lanes
+from .constants import FOLDED
+from .draft import Draft
+from .index import Node
+from .linear import Change
+from .model import Model
+from .types import TensorType
+from .weights import Weight
+
+
+@dataclass(frozen=True)
+class Widened:
+    """A tensor whose units became lanes.
+
+    Attributes:
+        old: Its name before.
+        new: Its name after.
+        axis: The axis of the units.
+        lanes: What they became.
+    """
+
+    old: str
+    new: str
+    axis: int
+    lanes: Lanes
+
+
+@dataclass(frozen=True)
+class NewConstant:
+    """An initializer that an edit makes.
+
+    Attributes:
+        weight: Its values.
+        like: The constant that it replaces, whose place, doc string and metadata it takes; "" if none.
+    """
+
+    weight: Weight
+    like: str = ""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A change of a model, as data.
+
+    Attributes:
+        nodes: For each node that goes, the protos that take its place (none: it just goes).
+        constants: New initializers by name.
+        widened: Tensors whose units became lanes.
+    """
+
+    nodes: Mapping[Node, tuple[onnx.NodeProto, ...]]
+    constants: Mapping[str, NewConstant] = field(default_factory=dict)
+    widened: tuple[Widened, ...] = ()
+
+
+def rewired(
+    node: Node, changes: Iterable[Change], names: Mapping[Change, str], rename: Mapping[str, str]
+) -> onnx.NodeProto:
+    """A copy of a node that reads other constants at some positions, and other tensors for some names.
+
+    Args:
+        node: The node.
+        changes: Which constants are replaced; those of other nodes are passed over.
+        names: The new constant's name for each change.
+        rename: New names of tensors that the node reads or makes.
+    """
+    proto = onnx.NodeProto()
+    proto.CopyFrom(node.proto)
+    for position, name in enumerate(node.inputs):
+        proto.input[position] = rename.get(name, name)
+    for position, name in enumerate(node.outputs):
+        proto.output[position] = rename.get(name, name)
+    for change in changes:
+        if change.node is node:
+            proto.input[change.position] = names[change]
+    return proto
+
+
+def commit(draft: Draft, edit: Edit) -> None:
+    """Apply an edit: nodes, constants, types, and the initializers that lose their last reader by it."""
+    index = draft.index
+    for name, constant in edit.constants.items():
+        before = draft.new.get(constant.like)
+        draft.new[name] = replace(constant, like=before.like) if before else constant
+        draft.constants.define(name, constant.weight)
+        index.names.add(name)
+    forgotten: list[str] = []
+    for node, protos in edit.nodes.items():
+        index.remove(node)
+        forgotten.extend(node.inputs)
+        for proto in protos:
+            index.add(Node.of(proto, node.slot))
+            index.names.update((proto.name, *proto.output))
+    for widened in edit.widened:
+        draft.widened[widened.old] = widened
+        if widened.old in draft.types:
+            draft.types[widened.new] = _wider(draft.types[widened.old], widened)
+    _drop_unread(draft, forgotten)
+    draft.changed = True
+
+
+def _wider(known: TensorType, widened: Widened) -> TensorType:
+    if known.shape is None:
+        return known
+    shape = list(known.shape)
+    shape[widened.axis] = len(widened.lanes)
+    return replace(known, shape=tuple(shape))
+
+
+def _drop_unread(draft: Draft, tensors: list[str]) -> None:
+    """Drop initializers that lost their last reader, and nodes that only computed a constant."""
+    index = draft.index
+    while tensors:
+        name = tensors.pop()
+        if not name or index.is_read(name):
+            continue
+        if name in draft.new:
+            del draft.new[name]
+        elif name in index.initializers:
+            draft.dropped.add(name)
+        elif (node := index.maker.get(name)) is not None and node.op in FOLDED and draft.constants.get(name):
+            index.remove(node)
+            tensors.extend(node.inputs)
+
+
+# ── from the draft back to a proto ────────────────────────────────────────────────────────────────────────────
+
+
+def finish(draft: Draft) -> Model:
+    """The edited model; the very model that was put in where nothing changed."""
+    if not draft.changed:
+        return draft.model
+    proto = onnx.ModelProto()
+    proto.CopyFrom(draft.model.proto)
+    graph, before = proto.graph, draft.model.proto.graph
+    nodes = [node.proto for node in draft.index.nodes()]
+    _refill(graph.node, nodes)
+    _refill(graph.initializer, _initializers(draft))
+    _refill(graph.input, _inputs(draft, listed=proto.ir_version < 4))
+    gone = {name for node in before.node for name in node.output} | draft.dropped
+    gone -= {name for node in nodes for name in node.output}
+    _refill(graph.value_info, _value_info(draft, gone))
+    _refill(
+        graph.quantization_annotation,
+        [a for a in before.quantization_annotation if a.tensor_name not in gone],
+    )
+    return replace(draft.model, proto=proto, raw=None, path=None, fresh=draft.model.fresh | draft.new.keys())
+
+
+def _refill(container: Any, messages: Iterable[Any]) -> None:
+    """Put messages (of another proto) into a repeated field in place of what it holds."""
+    del container[:]
+    container.extend(messages)
+
+
+def _initializers(draft: Draft) -> list[onnx.TensorProto]:
+    """The model's initializers less the dropped ones; each new one where the one it replaces stood, or at the end."""
+    replacing: dict[str, list[str]] = defaultdict(list)
+    for name, constant in draft.new.items():
+        replacing[constant.like if constant.like in draft.index.initializers else ""].append(name)
+    result: list[onnx.TensorProto] = []
+    for tensor in draft.model.proto.graph.initializer:
+        if tensor.name not in draft.dropped:
+            result.append(tensor)
+        result.extend(
+            _tensor(name, draft.new[name].weight, tensor) for name in replacing.pop(tensor.name, ())
+        )
+    result.extend(_tensor(name, draft.new[name].weight, None) for name in replacing[""])
+    return result
+
+
+def _tensor(name: str, weight: Weight, like: onnx.TensorProto | None) -> onnx.TensorProto:
+    """The initializer for a weight, rounded now, with the doc string and metadata of what it replaces."""
+    stored = weight.stored()
+    number = onnx.helper.np_dtype_to_tensor_dtype(stored.dtype)
+    tensor = onnx.TensorProto(name=name, data_type=number, dims=stored.shape, raw_data=stored.tobytes())
+    if like is not None:
+        tensor.doc_string = like.doc_string
+        tensor.metadata_props.extend(like.metadata_props)
+    return tensor
+
+
+def _inputs(draft: Draft, *, listed: bool) -> list[onnx.ValueInfoProto]:
+    """The graph's inputs less those of dropped initializers; in IR version 3 (``listed``) new initializers are inputs."""
+    inputs = [value for value in draft.model.proto.graph.input if value.name not in draft.dropped]
+    if listed:
+        inputs.extend(
+            onnx.helper.make_tensor_value_info(
+                name, onnx.helper.np_dtype_to_tensor_dtype(constant.weight.dtype), constant.weight.shape
+            )
+            for name, constant in draft.new.items()
+        )
+    return inputs
+
+
+def _value_info(draft: Draft, gone: set[str]) -> list[onnx.ValueInfoProto]:
+    """The declared types less those of tensors that are gone; a widened tensor's with its new name and width."""
+    result: list[onnx.ValueInfoProto] = []
+    for value in draft.model.proto.graph.value_info:
+        if value.name not in gone:
+            result.append(value)
+        elif value.name in draft.widened:
+            widened = draft.widened[value.name]
+            wider = onnx.ValueInfoProto()
+            wider.CopyFrom(value)
+            wider.name = widened.new
+            shape = wider.type.tensor_type.shape
+            if shape.dim:
+                shape.dim[widened.axis].dim_value = len(widened.lanes)
+            result.append(wider)
+    return result

@@ -1,0 +1,83 @@
+"""A part of a model as a small model of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import onnx
+
+from .index import captured
+from .index import bodies
+from .model import Model
+from .types import TensorType
+
+
+class Source:
+    """A model from which parts are cut out; looks up makers and initializers once.
+
+    Args:
+        model: The model.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        graph = model.proto.graph
+        self._initializers = {tensor.name: tensor for tensor in graph.initializer}
+        self._makers = {name: node for node in graph.node for name in node.output if name}
+
+    def part(
+        self,
+        nodes: Iterable[onnx.NodeProto],
+        inputs: Mapping[str, TensorType],
+        outputs: Sequence[str],
+        constants: Iterable[onnx.TensorProto] = (),
+    ) -> Model:
+        """The small model of some nodes, with the constants that they read, computed ones included.
+
+        Args:
+            nodes: The nodes, in order. They need not stand in the model themselves.
+            inputs: Its inputs and their types.
+            outputs: Its outputs; their types are left to inference.
+            constants: Further initializers that the nodes read.
+        """
+        nodes = list(nodes)
+        own = {tensor.name: tensor for tensor in constants}
+        known = {*inputs, *own, *(name for node in nodes for name in node.output)}
+        computed: list[onnx.NodeProto] = []
+        wanted = [name for node in nodes for name in reads(node)]
+        while wanted:
+            name = wanted.pop()
+            if not name or name in known:
+                continue
+            known.add(name)
+            if name in self._initializers:
+                own[name] = self._initializers[name]
+            elif name in self._makers:
+                computed.append(self._makers[name])
+                wanted.extend(reads(self._makers[name]))
+        proto = onnx.ModelProto()
+        original = self.model.proto
+        proto.ir_version = original.ir_version
+        proto.opset_import.extend(original.opset_import)
+        proto.functions.extend(original.functions)
+        proto.graph.name = "part"
+        proto.graph.node.extend([*computed[::-1], *nodes])
+        proto.graph.initializer.extend(own.values())
+        proto.graph.input.extend(_value(name, type_) for name, type_ in inputs.items())
+        if proto.ir_version < 4:
+            proto.graph.input.extend(
+                onnx.helper.make_tensor_value_info(t.name, t.data_type, list(t.dims)) for t in own.values()
+            )
+        dtype = next(iter(inputs.values())).dtype
+        proto.graph.output.extend(_value(name, TensorType(dtype, None)) for name in outputs)
+        return replace(self.model, proto=proto, raw=None, path=None, fresh=frozenset())
+
+
+def reads(node: onnx.NodeProto) -> list[str]:
+    """The tensors that a node reads, by its bodies too."""
+    return [*node.input, *(name for body in bodies(node) for name in captured(body))]
+
+
+def _value(name: str, type_: TensorType) -> onnx.ValueInfoProto:
+    return onnx.helper.make_tensor_value_info(name, type_.dtype, type_.shape)

@@ -1,0 +1,154 @@
+"""Each rewritten site alone: its nodes before and after, as two small models with one interface.
+
+Inputs of the whole model cannot drive every unit to both sides; those of a small model can. The nodes are the ones
+that stand in the input and in the output, with the weights that stand there. Where a neighbouring layer was widened as
+well, the tensor at the seam has other units on the two sides: there the small models read, or give, the units that both
+have, and a Gather spreads them.
+
+    before:  u ─► Gather, Mul ─► act of the layer before ─► layer ─► act ─► layers after ─► Gather ─► out
+    after:   u ─► Gather, Mul ─► its lanes               ─► layer ─► lanes ─► layers after ─► Gather ─► out
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from ..graph.constants import FLOAT_TYPES
+from ..graph.draft import Draft
+from ..graph.extract import Source, reads
+from ..graph.model import Model
+from ..graph.types import TensorType
+from ..graph.weights import Take
+from .plan import Plan, Seam
+
+
+@dataclass(frozen=True)
+class Alone:
+    """A site's nodes before and after.
+
+    Attributes:
+        node: The site's name.
+        before: The small model of the original's nodes.
+        after: The small model of the nodes that took their place.
+        equal_bits: Whether the two are promised to agree in every bit.
+    """
+
+    node: str
+    before: Model
+    after: Model
+    equal_bits: bool
+
+
+@dataclass
+class _Side:
+    """One of the two small models in the making."""
+
+    nodes: list[onnx.NodeProto]
+    constants: list[onnx.TensorProto]
+
+
+def sites_alone(draft: Draft, plans: Sequence[Plan], result: Model) -> Iterator[Alone]:
+    """The pair of small models for each committed plan.
+
+    Args:
+        draft: The draft in which the plans were committed.
+        plans: The plans.
+        result: What :func:`~onnx_prelu.graph.edit.finish` made of the draft.
+    """
+    sources = Source(draft.model), Source(result)
+    wide = {plan.activation[1]: plan for plan in plans if plan.seam is not None}
+    for plan in plans:
+        alone = _alone(draft, plan, wide, sources)
+        if alone is not None:
+            yield alone
+
+
+def _alone(draft: Draft, plan: Plan, wide: dict[str, Plan], sources: tuple[Source, Source]) -> Alone | None:
+    slots = [node.slot for node in plan.before]
+    x, known = plan.x, draft.types.get(plan.x)
+    previous = wide.get(x)
+    if previous is not None:
+        x = previous.activation[0]
+        known = draft.types.get(x)
+        slots = [node.slot for node in previous.region] + slots
+    if known is None or known.dtype not in FLOAT_TYPES:
+        return None
+    slots = sorted(set(slots))
+    before = _Side([draft.model.proto.graph.node[slot] for slot in slots], [])
+    after = _Side([node.proto for slot in slots for node in draft.index.slots[slot]], [])
+    inputs = {x: known}
+    if previous is not None:
+        assert previous.seam is not None
+        seam = previous.seam
+        narrow = f"{x}/alone"
+        axis = _last_axis(draft, known)
+        if axis is None:
+            return None
+        inputs = {narrow: TensorType(known.dtype, (*(known.shape or ())[:-1], seam.units))}
+        _spread(before, narrow, x, seam.into_before, axis, known.dtype)
+        _spread(after, narrow, draft.widened[x].new, seam.into_after, axis, known.dtype)
+    outputs: list[str] = []
+    for y in plan.y:
+        following = _following(wide, y)
+        name = y
+        if following is not None:
+            assert following.seam is not None
+            type_ = draft.types.get(y)
+            axis = _last_axis(draft, type_) if type_ else None
+            if axis is None:
+                return None
+            name = f"{y}/alone"
+            _gather(before, y, name, following.seam.from_before, axis)
+            _gather(after, draft.widened[y].new, name, following.seam.from_after, axis)
+        outputs.append(name)
+    inputs |= _runtime_inputs(draft, plan, before)
+    models = [
+        source.part(side.nodes, inputs, outputs, side.constants)
+        for source, side in zip(sources, (before, after), strict=True)
+    ]
+    return Alone(plan.node.label, models[0], models[1], plan.equal_bits)
+
+
+def _following(wide: dict[str, Plan], tensor: str) -> Plan | None:
+    """The wide plan whose pre-activation a tensor is."""
+    return next((plan for plan in wide.values() if plan.activation[0] == tensor), None)
+
+
+def _runtime_inputs(draft: Draft, plan: Plan, side: _Side) -> dict[str, TensorType]:
+    """A slope that is only known at run time is an input of the small models."""
+    made = {name for node in side.nodes for name in node.output} | {plan.x}
+    names = {name for node in side.nodes for name in reads(node) if name} - made
+    known = draft.constants
+    return {name: draft.types[name] for name in names if known.get(name) is None and name in draft.types}
+
+
+def _last_axis(draft: Draft, known: TensorType) -> int | None:
+    """The units' axis, by number where the opset does not take −1."""
+    if draft.opset >= 11:
+        return -1
+    return len(known.shape) - 1 if known.shape is not None else None
+
+
+def _gather(side: _Side, source: str, target: str, index: NDArray[np.intp], axis: int) -> None:
+    name = f"{target}/index"
+    side.constants.append(onnx.numpy_helper.from_array(index.astype(np.int64), name))
+    side.nodes.append(onnx.helper.make_node("Gather", [source, name], [target], axis=axis))
+
+
+def _spread(side: _Side, source: str, target: str, take: Take, axis: int, number: int) -> None:
+    """Nodes, put first, that make a tensor of lanes or units from the units that both sides have."""
+    index, factor, gathered = f"{target}/index", f"{target}/factor", f"{target}/gathered"
+    side.constants.append(onnx.numpy_helper.from_array(take.index.astype(np.int64), index))
+    values = take.factor.astype(FLOAT_TYPES[number])
+    side.constants.append(
+        onnx.TensorProto(name=factor, data_type=number, dims=values.shape, raw_data=values.tobytes())
+    )
+    side.nodes[:0] = [
+        onnx.helper.make_node("Gather", [source, index], [gathered], axis=axis),
+        onnx.helper.make_node("Mul", [gathered, factor], [target]),
+    ]

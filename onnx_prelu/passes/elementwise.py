@@ -1,0 +1,58 @@
+"""Put an elementwise expression at a site.
+
+x ─► PRelu(a) ─► y      becomes, with the form mirror,      x ─► Relu ───────────────► Sub ─► y
+                                                            └─► Neg ─► Relu ─► Mul(a) ──┘
+"""
+
+from __future__ import annotations
+
+from ..algebra.forms import Proof, RuntimeSlope, prove, prove_runtime, spell
+from ..errors import Refused
+from ..graph.build import Fragment, Names
+from ..graph.draft import Draft
+from ..graph.edit import Edit, NewConstant
+from .plan import Plan
+from .sites import Site, check_shape
+
+
+def plan_elementwise(form: str, draft: Draft, site: Site) -> Plan:
+    """A plan for one of the expressions of :data:`onnx_prelu.algebra.forms.FORMS`.
+
+    Raises:
+        Refused: The form is not this PReLU (``positive-side``, ``other-slope``, ``slope-not-uniform``, ``overflow``,
+            ``runtime-slope``), ``slope-enlarges``, ``dtype``, ``opset``; or ``same-form``: it stands there already.
+        BadInput: The slope does not broadcast.
+    """
+    proof = _proof(form, draft, site)
+    assert site.dtype is not None
+    slope = site.slope
+    argument = slope.value if slope.value is not None else RuntimeSlope(slope.tensor)
+    if spell(proof, argument) == site.spelling:
+        raise Refused("same-form", f"the site is written as {form} already", site.node.label)
+    fragment = Fragment(Names(draft.index), site.node, site.y, draft.opset, site.dtype)
+    operands = [name for node in site.region for name in node.inputs if name and draft.constants.get(name)]
+    for name in operands:
+        weight = draft.constants.get(name)
+        if weight is not None and weight.dtype == site.dtype:
+            fragment.reuse(weight.values(), name)
+    nodes = fragment.write(proof.expression, site.x, argument)
+    like = operands[0] if operands else ""
+    constants = {name: NewConstant(weight, like) for name, weight in fragment.constants.items()}
+    edit = Edit({node: nodes if node is site.node else () for node in site.region}, constants)
+    equal_bits = proof.equal_bits and site.correctly_rounded
+    return Plan(
+        form, site.node, edit, equal_bits, site.region, (site.x, site.y), site.region, site.x, (site.y,)
+    )  # fmt: skip
+
+
+def _proof(form: str, draft: Draft, site: Site) -> Proof:
+    if site.dtype is None:
+        text = "x is not of a floating-point type that rewrites work in (float16, bfloat16, float32, float64)"
+        raise Refused("dtype", text, site.node.label)
+    check_shape(draft, site)
+    try:
+        if site.slope.value is None:
+            return prove_runtime(form, site.dtype)
+        return prove(form, site.slope.value, site.dtype)
+    except Refused as refused:
+        raise refused.at(site.node.label) from None

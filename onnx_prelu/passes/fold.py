@@ -1,0 +1,71 @@
+"""The fold: a Relu layer whose units come in pairs becomes a PRelu layer of fewer units.
+
+    Gemm([A; −A], [b; −b]) ─► Relu ─► Gemm([V, −V·a])    becomes    Gemm(A, b) ─► PRelu(a) ─► Gemm(V)
+
+Units pair in any order and at any positive scale; the earlier one is the positive side; a unit that finds no partner
+keeps slope 0. Weights of units that stay are not touched: their bits are the stored ones.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+
+from ..algebra.floats import Array
+from ..algebra.lanes import kept
+from ..algebra.recovery import Pairs, fold_pairs
+from ..errors import Refused
+from ..graph.build import Names, supports
+from ..graph.draft import Draft
+from ..graph.edit import NewConstant
+from ..graph.index import Node
+from ..graph.weights import Take, Weight
+from .plan import Plan, Seam
+from .wide import layers_around, put_lanes, wide_plan
+
+
+def plan_fold(draft: Draft, node: Node) -> Plan:
+    """A plan that folds the layer of a Relu node.
+
+    Raises:
+        Refused: ``no-pairs``: no two units are one PReLU unit; ``dtype``, ``opset``, or what
+            :func:`~onnx_prelu.passes.wide.layers_around` refuses.
+    """
+    x, y = node.inputs[0], node.outputs[0]
+    layers = layers_around(draft, x, y, (node,), node)
+    dtype = layers.before.weight.weight.dtype
+    if not supports("PRelu", draft.opset, dtype.name):
+        raise Refused("opset", f"PRelu does not exist for {dtype.name} in opset {draft.opset}", node.label)
+    columns = np.concatenate([layer.columns() for layer in layers.after], axis=1)
+    pairs = fold_pairs(layers.before.rows(), columns, dtype)
+    units, folded = layers.before.units, int(np.sum(pairs.partner >= 0))
+    if not folded:
+        raise Refused("no-pairs", f"no two of the {units} units are one PReLU unit", node.label)
+    slope = Names(draft.index).new(node.label, "slope")
+    prelu = onnx.helper.make_node("PRelu", [slope], [])
+    constants = {slope: NewConstant(Weight.of(pairs.slope.astype(dtype)))}
+    lanes = kept(pairs.keep, pairs.slope)
+    edit = put_lanes(draft, layers, lanes, (node,), node, (x, y), prelu, "fold", constants)
+    note = f"{units} units became {len(pairs.keep)}, {folded} of them pairs"
+    rounded = int(np.sum(~pairs.exact))
+    if rounded:
+        note += f"; {rounded} pairs are PReLUs up to rounding of the stored weights"
+    loose = int(np.sum(~pairs.determined))
+    if loose:
+        note += f"; {loose} slopes are one of several floats that give the stored weights"
+    seam = _seam(layers.before.rows(), pairs)
+    return wide_plan("fold", node, edit, layers, (node,), lanes, seam, note)
+
+
+def _seam(rows: Array, pairs: Pairs) -> Seam:
+    """Every unit before is a multiple of one that stays: itself, or −λ times its partner."""
+    kept_units = np.arange(len(pairs.keep))
+    index, factor = np.zeros(len(rows), np.intp), np.ones(len(rows))
+    index[pairs.keep] = kept_units
+    paired = pairs.partner >= 0
+    partner, stays = pairs.partner[paired], pairs.keep[paired]
+    index[partner] = kept_units[paired]
+    size = np.linalg.norm(rows, axis=1)
+    factor[partner] = -np.divide(size[partner], size[stays], out=np.ones(len(stays)), where=size[stays] > 0)
+    whole = Take(kept_units, np.ones(len(kept_units)))
+    return Seam(len(kept_units), Take(index, factor), whole, pairs.keep, kept_units)

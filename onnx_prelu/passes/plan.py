@@ -1,0 +1,65 @@
+"""What planning a form at a site gives: an edit, and what is promised of it. Nothing is changed here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..algebra.lanes import Lanes
+from ..graph.edit import Edit
+from ..graph.index import Node
+from ..graph.weights import Take
+
+
+@dataclass(frozen=True)
+class Seam:
+    """How the units before and the lanes after a wide form relate, for running a neighbour without this site.
+
+    Attributes:
+        units: How many units both sides can be made from.
+        into_before: Each unit before, as a multiple of one of them.
+        into_after: Each lane after, as a multiple of one of them.
+        from_before: Which units before can be compared.
+        from_after: Which lanes after are these.
+    """
+
+    units: int
+    into_before: Take
+    into_after: Take
+    from_before: NDArray[np.intp]
+    from_after: NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A form put at a site, as data.
+
+    Attributes:
+        form: The form's name.
+        node: The site's last node.
+        edit: The change.
+        equal_bits: True if the result is the original's in every bit but a zero's sign, on finite values.
+        region: The activation's nodes.
+        activation: The activation's input and output tensor.
+        before: The nodes that compute the same thing before: the region; with a wide form, the layers around it too.
+        x: The tensor that these nodes read.
+        y: The tensors that they make.
+        lanes: The lanes of a wide form.
+        seam: How units and lanes of a wide form relate.
+        note: Something that the user should know of this plan.
+    """
+
+    form: str
+    node: Node
+    edit: Edit
+    equal_bits: bool
+    region: tuple[Node, ...]
+    activation: tuple[str, str]
+    before: tuple[Node, ...]
+    x: str
+    y: tuple[str, ...]
+    lanes: Lanes | None = None
+    seam: Seam | None = None
+    note: str | None = None

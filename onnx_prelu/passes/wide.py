@@ -1,0 +1,196 @@
+"""Put lanes into the linear layers around an activation: split, and its way back, the fold.
+
+Gemm(A, b) ─► PRelu(a) ─► Gemm(V)    becomes    Gemm([A; −A], [b; −b]) ─► Relu ─► Gemm([V, −V·a])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import ml_dtypes
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from ..algebra.floats import is_normal
+from ..algebra.lanes import Lanes, split
+from ..errors import Refused
+from ..graph.build import Names, supports
+from ..graph.draft import Draft
+from ..graph.edit import Edit, NewConstant, Widened, rewired
+from ..graph.index import Node
+from ..graph.linear import Change, Linear, consumer, producer
+from ..graph.weights import Take, Weight
+from .plan import Plan, Seam
+from .sites import Site, check_shape
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The linear layers around an activation from x to y, whose units may become lanes.
+
+    Attributes:
+        before: The layer that makes x, read by nothing else.
+        after: The layers that read y; nothing else reads it.
+    """
+
+    before: Linear
+    after: tuple[Linear, ...]
+
+
+def layers_around(draft: Draft, x: str, y: str, region: Iterable[Node], node: Node) -> Layers:
+    """The linear layers around an activation.
+
+    Raises:
+        Refused: ``graph-output``, ``shared-producer``, ``no-consumer``, or what
+            :func:`~onnx_prelu.graph.linear.producer` and :func:`~onnx_prelu.graph.linear.consumer` refuse.
+    """
+    index, inside = draft.index, set(region)
+    for tensor, what in ((x, "pre-activation"), (y, "activation")):
+        if tensor in index.outputs:
+            raise Refused("graph-output", f"the {what} '{tensor}' is an output of the graph", node.label)
+    others = [use.node.label for use in index.uses(x) if use.node not in inside]
+    before = producer(index, draft.constants, x)
+    if others:
+        text = f"'{x}' is also read by '{others[0]}', for which its rows may not change"
+        raise Refused("shared-producer", text, before.nodes[-1].label)
+    if not index.uses(y):
+        raise Refused("no-consumer", f"nothing reads '{y}'", node.label)
+    after = tuple(consumer(index, draft.constants, use) for use in index.uses(y))
+    return Layers(before, after)
+
+
+def plan_split(draft: Draft, site: Site, *, slope_in_producer: bool) -> Plan:
+    """Two Relu lanes a unit, one where the slope is 0: exact up to the rounding of the longer sums.
+
+    With the slope in the producer, a unit whose row would fall below the normal range takes the consumer instead.
+
+    Raises:
+        Refused: ``dtype``, ``opset``, ``overflow``, ``slope-enlarges``, ``runtime-slope``, ``slope-not-per-unit``,
+            or what :func:`layers_around` refuses.
+        BadInput: The slope does not broadcast.
+    """
+    label = site.node.label
+    check_shape(draft, site)
+    layers = layers_around(draft, site.x, site.y, site.region, site.node)
+    if site.dtype is None or not supports("Relu", draft.opset, site.dtype.name):
+        raise Refused(
+            "dtype", f"Relu does not exist for the type of '{site.x}' in opset {draft.opset}", label
+        )
+    slopes = site.slope.per_unit(layers.before.units, label)
+    inside, note = None, None
+    if slope_in_producer:
+        inside = _stays_normal(layers.before, slopes, site.dtype)
+        if not np.all(inside):
+            note = f"{np.sum(~inside)} of {len(inside)} units have their slope in the consumer: a row would be denormal"
+    lanes = split(slopes, inside)
+    relu = onnx.helper.make_node("Relu", [], [])
+    edit = put_lanes(draft, layers, lanes, site.region, site.node, (site.x, site.y), relu, "split")
+    units = np.arange(len(slopes))
+    whole = Take(units, np.ones(len(slopes)))
+    seam = Seam(len(slopes), whole, Take(lanes.unit, lanes.row), units, units)
+    return wide_plan("split", site.node, edit, layers, site.region, lanes, seam, note)
+
+
+def wide_plan(
+    form: str,
+    node: Node,
+    edit: Edit,
+    layers: Layers,
+    region: tuple[Node, ...],
+    lanes: Lanes,
+    seam: Seam,
+    note: str | None,
+) -> Plan:
+    """The plan of a wide form: what it replaces are the layers around the activation, with it."""
+    before = (*layers.before.nodes, *region, *(inner for layer in layers.after for inner in layer.nodes))
+    outputs = tuple(layer.y for layer in layers.after)
+    activation = (layers.before.y, region[-1].outputs[0])
+    return Plan(
+        form, node, edit, False, region, activation, before, layers.before.x, outputs, lanes, seam, note
+    )
+
+
+def _stays_normal(layer: Linear, slopes: NDArray[np.float64], dtype: np.dtype) -> NDArray[np.bool_]:  # type: ignore[type-arg]
+    """Which units' rows stay in the normal range, times the absolute value of their slopes."""
+    scaled = layer.rows() * np.abs(slopes)[:, None]
+    result: NDArray[np.bool_] = np.all(is_normal(scaled, dtype), axis=1)
+    return result
+
+
+def put_lanes(
+    draft: Draft,
+    layers: Layers,
+    lanes: Lanes,
+    region: Iterable[Node],
+    last: Node,
+    tensors: tuple[str, str],
+    activation: onnx.NodeProto,
+    suffix: str,
+    constants: Mapping[str, NewConstant] | None = None,
+) -> Edit:
+    """The edit that replaces the units of an activation by lanes.
+
+    Args:
+        draft: The working copy.
+        layers: The layers around the activation.
+        lanes: What the units become.
+        region: The activation's nodes, which go.
+        last: The region's last node, in whose place ``activation`` comes.
+        tensors: The activation's input and output.
+        activation: The new node, still without names; its first input is filled in, further ones are kept.
+        suffix: What new tensors' names end in.
+        constants: Initializers that the activation reads.
+
+    Raises:
+        Refused: ``overflow``: a weight would not fit into its type.
+    """
+    names = Names(draft.index)
+    changes = [
+        *layers.before.take_rows(lanes),
+        *(c for layer in layers.after for c in layer.take_columns(lanes)),
+    ]
+    named = {change: _name(draft, names, change, suffix) for change in changes}
+    for change in changes:
+        refuse_overflow(change)
+    wide = list(dict.fromkeys([node.outputs[0] for node in layers.before.nodes] + list(tensors)))
+    rename = {name: names.new(name, suffix) for name in wide}
+    activation.name = names.new(last.label, activation.op_type.lower())
+    activation.input.insert(0, rename[tensors[0]])
+    activation.output.append(rename[tensors[1]])
+    activation.doc_string = last.proto.doc_string
+    activation.metadata_props.extend(last.proto.metadata_props)
+    nodes: dict[Node, tuple[onnx.NodeProto, ...]] = {node: () for node in region}
+    nodes[last] = (activation,)
+    for layer in (layers.before, *layers.after):
+        nodes |= {node: (rewired(node, changes, named, rename),) for node in layer.nodes}
+    new = {
+        named[change]: NewConstant(change.weight, change.node.inputs[change.position]) for change in changes
+    }
+    widened = tuple(Widened(old, new_name, -1, lanes) for old, new_name in rename.items())
+    return Edit(nodes, {**new, **(constants or {})}, widened)
+
+
+def _name(draft: Draft, names: Names, change: Change, suffix: str) -> str:
+    """The new constant's name; one that an earlier edit made for this reader alone is made again under its name."""
+    current = change.node.inputs[change.position]
+    if current in draft.new and len(draft.index.uses(current)) == 1:
+        return current
+    return names.new(current, suffix)
+
+
+def refuse_overflow(change: Change) -> None:
+    """Refuse a change that would make a finite weight infinite."""
+    weight = change.weight
+    factors = [float(np.max(np.abs(take.factor), initial=0.0)) for take in weight.takes.values()]
+    if max(factors, default=0.0) <= 1:
+        return
+    unscaled = Weight(weight.load, weight.base_shape, weight.dtype).values()
+    largest = float(np.max(np.abs(unscaled), initial=0.0, where=np.isfinite(unscaled)))
+    if largest * float(np.prod(factors)) <= float(ml_dtypes.finfo(weight.dtype).max):
+        return
+    if np.all(np.isfinite(weight.values())):
+        return
+    text = f"a weight of up to {largest:.4g} times a slope does not fit into {weight.dtype}"
+    raise Refused("overflow", text, change.node.label)
