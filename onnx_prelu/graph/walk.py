@@ -1,0 +1,70 @@
+"""Everything inside a model, wherever it stands: nested bodies, functions and training graphs included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import onnx
+
+Body = onnx.GraphProto | onnx.FunctionProto
+
+
+def roots(proto: onnx.ModelProto) -> Iterator[Body]:
+    """The bodies that stand in no other: the graph, the functions, the graphs of the training information."""
+    yield proto.graph
+    yield from proto.functions
+    for training in proto.training_info:
+        yield training.initialization
+        yield training.algorithm
+
+
+def within(body: Body) -> Iterator[Body]:
+    """A body, and every graph that stands in an attribute inside it, outer before inner."""
+    yield body
+    for attribute in attributes(body):
+        if attribute.HasField("g"):
+            yield from within(attribute.g)
+        for graph in attribute.graphs:
+            yield from within(graph)
+
+
+def attributes(body: Body) -> Iterator[onnx.AttributeProto]:
+    """The attributes of a body's own nodes, then a function's default values."""
+    for node in body.node:
+        yield from node.attribute
+    if isinstance(body, onnx.FunctionProto):
+        yield from body.attribute_proto
+
+
+def initializers(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Every dense initializer of a model, nested graphs included."""
+    for root in roots(proto):
+        for body in within(root):
+            if isinstance(body, onnx.GraphProto):
+                yield from body.initializer
+
+
+def tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Every TensorProto of a model, always in the same order.
+
+    Initializers, both halves of sparse tensors, and the tensors of attributes: in the graph, in nested
+    graphs, in functions and their default values, in the training information.
+    """
+    for root in roots(proto):
+        for body in within(root):
+            yield from _own(body)
+
+
+def _own(body: Body) -> Iterator[onnx.TensorProto]:
+    if isinstance(body, onnx.GraphProto):
+        yield from body.initializer
+        for sparse in body.sparse_initializer:
+            yield from (sparse.values, sparse.indices)
+    for attribute in attributes(body):
+        if attribute.HasField("t"):
+            yield attribute.t
+        yield from attribute.tensors
+        if attribute.HasField("sparse_tensor"):
+            yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
+        for sparse in attribute.sparse_tensors:
+            yield from (sparse.values, sparse.indices)
