@@ -71,13 +71,17 @@ def show(output: Output, report: Report) -> None:
     try:
         output.show(report)
     except BrokenPipeError:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # for Python, which flushes it at its end
+        # Python flushes standard output once more at its end, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise Ended(141, "standard output was closed before the report was printed") from None
 
 
-@click.group(cls=Main, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    "onnx-prelu",
+    cls=Main,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(version(), prog_name="onnx-prelu")
 @click.pass_context
 def main(ctx: click.Context) -> None:
@@ -92,14 +96,12 @@ def main(ctx: click.Context) -> None:
 @options.input_sizes
 @options.shown
 def inspect(model: Path, output: Output, **request: Any) -> None:
-    """List the PReLUs of MODEL, however they are spelled, and the forms that each could take."""
+    """List the PReLUs of MODEL and the forms that each can take."""
     output = output.claim(model)
     finish(output, api.inspect(model, **request))
 
 
-@main.command(
-    cls=options.Command, example="onnx-prelu rewrite net.onnx relu.onnx --to relu --report rewrite.md"
-)
+@main.command(cls=options.Command, example="onnx-prelu rewrite net.onnx relu.onnx --to relu --report rewrite.md")
 @click.argument("source", type=options.FILE, metavar="IN")
 @click.argument("destination", type=options.FILE, metavar="OUT")
 @options.direction
@@ -111,21 +113,19 @@ def inspect(model: Path, output: Output, **request: Any) -> None:
 @options.no_bench
 @options.timing
 @options.shown
-def rewrite(
-    source: Path, destination: Path, output: Output, no_check: bool, no_bench: bool, **request: Any
-) -> None:
-    """Rewrite the PReLUs of IN as ReLUs, or the ReLUs as PReLUs, check the result, and write it to OUT."""
-    destination = target(destination, protect=[source])
-    output = output.claim(source, destination)
+def rewrite(source: Path, destination: Path, output: Output, no_check: bool, no_bench: bool, **request: Any) -> None:
+    """Exchange PReLU and ReLU in IN, check the result, write it to OUT."""
+    place = target(destination, protect=[source])
+    output = output.claim(source, place)
     try:
         with output.progress() as progress:
             result = api.rewrite(source, check=not no_check, bench=not no_bench, progress=progress, **request)
     except NotMet as error:
         if error.report is not None:
             show(output, error.report)
-        kept = "stays as it was" if destination.exists() else "was not written"
+        kept = "stays as it was" if place.exists() else "was not written"
         raise Ended(error.exit_code, f"{error}; {destination} {kept}") from None
-    report = result.report.with_notes(result.save(destination))
+    report = result.report.with_notes(result.save(place))
     finish(output, report, but=f"; {destination} was written all the same")
 
 
@@ -138,7 +138,7 @@ def rewrite(
 @options.timing
 @options.shown
 def check(a: Path, b: Path, output: Output, **request: Any) -> None:
-    """Run A and B on the same inputs and say whether they compute the same."""
+    """Say whether A and B compute the same."""
     output = output.claim(a, b)
     with output.progress() as progress:
         report = api.check(a, b, progress=progress, **request)
@@ -152,7 +152,7 @@ def check(a: Path, b: Path, output: Output, **request: Any) -> None:
 @options.timing
 @options.shown
 def bench(a: Path, b: Path, output: Output, **request: Any) -> None:
-    """Time A and B side by side and say which is faster."""
+    """Say which of A and B is faster, timed side by side."""
     output = output.claim(a, b)
     with output.progress() as progress:
         report = api.bench(a, b, progress=progress, **request)

@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 
 import click
 
-from .passes.catalogue import FORM_NAMES
+from .passes.catalogue import FORM_NAMES, SLOPE_PLACES
+from .passes.choose import TARGETS
 from .report.output import Output
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-REWRITE, CHECK, MEASURE, OUTPUT = "What to rewrite", "How to check", "How to measure", "Output"
+GROUPS = REWRITE, CHECK, MEASURE, OUTPUT = "What to rewrite", "How to check", "How to measure", "Output"
 
 
 class Option(click.Option):
@@ -34,15 +35,17 @@ class Command(click.Command):
         self.example = example
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The options by group, in the order in which the groups first appear."""
-        groups: dict[str, list[tuple[str, str]]] = {}
-        for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
-            if record is not None:
-                groups.setdefault(getattr(parameter, "group", OUTPUT), []).append(record)
-        for title, records in groups.items():
-            with formatter.section(title):
-                formatter.write_dl(records)
+        """The options by group; click's own go with the last."""
+        for group in GROUPS:
+            records = [
+                record
+                for option in self.get_params(ctx)
+                if isinstance(option, click.Option) and getattr(option, "group", OUTPUT) == group
+                if (record := option.get_help_record(ctx)) is not None
+            ]
+            if records:
+                with formatter.section(group):
+                    formatter.write_dl(records)
 
     def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The example."""
@@ -116,19 +119,17 @@ direction = together(
     option(
         REWRITE,
         "--to",
-        type=click.Choice(["auto", "relu", "prelu"]),
+        type=click.Choice(TARGETS),
         default="auto",
-        show_default=True,
-        help="auto: to relu where the model holds a PRelu, otherwise to prelu.",
+        help="auto, the default: to relu where the model holds a PRelu, otherwise to prelu.",
     ),
     option(REWRITE, "--form", metavar="NAME", help=f"Preferred form: {', '.join(FORM_NAMES)}."),
     option(
         REWRITE,
         "--slope-in",
-        type=click.Choice(["consumer", "producer"]),
+        type=click.Choice(SLOPE_PLACES),
         default="consumer",
-        show_default=True,
-        help="Where split puts the slope.",
+        help="Where split puts the slope [consumer].",
     ),
 )
 which_sites = together(
@@ -173,18 +174,23 @@ running = together(
     ),
     option(CHECK, "--inputs", type=FILE, metavar="FILE.npz", help="Inputs by name, in place of drawn ones."),
     input_sizes,
-    option(
-        CHECK, "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the drawn inputs."
-    ),
+    option(CHECK, "--seed", type=click.IntRange(min=0), default=0, metavar="N", help="Of the drawn inputs [0]."),
 )
 tolerance = together(
     option(
         CHECK,
         "--atol",
         type=Finite(min=0),
-        help="Allowed difference, as a share of the output's largest value.",
+        metavar="SHARE",
+        help="Allowed difference, as a share of the output's largest value. Default: by type.",
     ),
-    option(CHECK, "--rtol", type=Finite(min=0), help="Allowed difference, as a share of each value."),
+    option(
+        CHECK,
+        "--rtol",
+        type=Finite(min=0),
+        metavar="SHARE",
+        help="Allowed difference, as a share of each value, added to that. Default: by type.",
+    ),
     option(CHECK, "--signed-zeros", is_flag=True, help="Fail where only the sign of a zero differs."),
 )
 timing = together(
@@ -193,17 +199,16 @@ timing = together(
         "--threads",
         type=click.IntRange(min=1),
         default=1,
-        show_default=True,
-        help="Threads on the CPU.",
+        metavar="N",
+        help="Threads on the CPU [1].",
     ),
     option(
         MEASURE,
         "--duration",
         type=Finite(min=0, min_open=True),
         default=3.0,
-        show_default=True,
         metavar="SECONDS",
-        help="Time to spend on each provider.",
+        help="Time to spend on each provider [3].",
     ),
 )
 

@@ -30,10 +30,7 @@ def _table(table: Table) -> str:
     rows = [
         [column.title for column in table.columns],
         ["---:" if column.kind == "number" else "---" for column in table.columns],
-        *(
-            [_cell(text, column) for text, column in zip(row, table.columns, strict=True)]
-            for row in table.rows
-        ),
+        *([_cell(text, column) for text, column in zip(row, table.columns, strict=True)] for row in table.rows),
     ]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 

@@ -75,8 +75,6 @@ class Output:
 
 def _print(page: str, stream: TextIO) -> None:
     if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(
-            errors="replace"
-        )  # a node's name must not end the run on a terminal that lacks a letter
+        stream.reconfigure(errors="replace")  # a node's name must not end the run on a terminal that lacks a letter
     stream.write(page)
     stream.flush()

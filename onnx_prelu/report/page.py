@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from . import words
-from .verdicts import Line, check_lines, latency_line
+from .verdicts import Line, check_lines, latency_lines
 
 if TYPE_CHECKING:
     from ..measure.cost import Cost
@@ -69,7 +69,7 @@ def sections(report: Report) -> Iterator[Section]:
     if report.check:
         yield Lines("Check", tuple(line for check in report.check for line in check_lines(check)))
     if report.latency:
-        yield Lines("Latency", tuple(latency_line(latency) for latency in report.latency))
+        yield Lines("Latency", tuple(line for latency in report.latency for line in latency_lines(latency)))
     if report.notes:
         yield Lines("Notes", tuple(Line(note) for note in report.notes))
 
@@ -88,9 +88,9 @@ def _rewritten(sites: Sequence[Choice]) -> str:
     changed = sum(site.form is not None for site in sites)
     stays = "stays" if len(sites) - changed == 1 else "stay"
     if not sites:
-        return "nothing to rewrite, no site was found; the output is the input"
+        return "nothing to rewrite, no site was found"
     if not changed:
-        return f"nothing rewritten, {words.counted(len(sites), 'site')} {stays}; the output is the input"
+        return f"nothing rewritten, {words.counted(len(sites), 'site')} {stays}"
     rest = f", {len(sites) - changed:,} {stays}" if changed < len(sites) else ""
     return f"{words.counted(changed, 'site')} rewritten{rest}"
 
@@ -128,14 +128,10 @@ def _sites(sites: Sequence[Choice], tell: Callable[[Choice], _Told]) -> Iterator
 
 
 def _site_rows(title: str, head: str, told: Iterable[tuple[Choice, _Told]]) -> Table:
-    rows = [
-        (site.node, site.spelling, words.slope(site.slope), what.outcome, what.why) for site, what in told
-    ]
+    rows = [(site.node, site.spelling, words.slope(site.slope), what.outcome, what.why) for site, what in told]
     columns = (Column("site", "name"), Column("found", "name"), Column("slope"), Column(head), Column("why"))
     filled = [index for index in range(len(columns)) if any(row[index] for row in rows)]
-    return Table(
-        title, tuple(columns[i] for i in filled), tuple(tuple(row[i] for i in filled) for row in rows)
-    )
+    return Table(title, tuple(columns[i] for i in filled), tuple(tuple(row[i] for i in filled) for row in rows))
 
 
 def _costs(before: Cost, after: Cost | None) -> Table:

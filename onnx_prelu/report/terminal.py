@@ -33,9 +33,7 @@ def _grid(table: Table) -> RenderableType:
     grid = Grid(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim", expand=False)
     for column in table.columns:
         number = column.kind == "number"
-        grid.add_column(
-            Text(column.title), justify="right" if number else "left", no_wrap=number, overflow="fold"
-        )
+        grid.add_column(Text(column.title), justify="right" if number else "left", no_wrap=number, overflow="fold")
     for row in table.rows:
         grid.add_row(*(Text(cell) for cell in row))
     return Group(grid, Text(table.foot, style="dim")) if table.foot else grid
@@ -43,8 +41,5 @@ def _grid(table: Table) -> RenderableType:
 
 def _lines(section: Lines) -> RenderableType:
     return Group(
-        *(
-            Padding(Text(line.text, style=STYLES[line.mood]), (0, 0, 0, 2 * line.level))
-            for line in section.lines
-        )
+        *(Padding(Text(line.text, style=STYLES[line.mood]), (0, 0, 0, 2 * line.level)) for line in section.lines)
     )

@@ -63,6 +63,15 @@ def milliseconds(value: float | None) -> str:
     return UNKNOWN if value is None else f"{float(f'{value:.3g}'):,g} ms"
 
 
+def percent(share: float | None) -> str:
+    """A share of one.
+
+    >>> percent(0.0193)
+    '1.9 %'
+    """
+    return UNKNOWN if share is None else f"{float(f'{100 * share:.2g}'):g} %"
+
+
 def counted(count: int, noun: str) -> str:
     """A count and its noun.
 
