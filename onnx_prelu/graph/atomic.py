@@ -42,7 +42,7 @@ def target(path: str | os.PathLike[str], *, protect: Iterable[str | os.PathLike[
         BadUsage: It exists and is no regular file, its folder is missing, it is one of `protect` (also by a
             link or a hard link), or it cannot be written.
     """
-    where = os.fspath(path)
+    where = os.fspath(path) or os.curdir
     mode = _mode(where)
     real = Path(os.path.realpath(where))
     if mode is not None and not stat.S_ISREG(mode):

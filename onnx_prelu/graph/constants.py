@@ -16,8 +16,8 @@ import onnx.reference
 from numpy.typing import NDArray
 
 from ..errors import Refused
-from .values import array
 from .index import Index, Node
+from .values import array
 from .weights import Weight
 
 FOLDED = frozenset(
@@ -109,9 +109,7 @@ def _from_tensor(tensor: onnx.TensorProto, folder: Path | None) -> Weight | None
 def _evaluate(proto: onnx.NodeProto, feeds: dict[str, NDArray[Any]], opset: int) -> NDArray[Any]:
     """One node over constants, by the onnx reference evaluator: its ops know every opset's rules."""
     types = [
-        onnx.helper.make_tensor_value_info(
-            name, onnx.helper.np_dtype_to_tensor_dtype(value.dtype), value.shape
-        )
+        onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
         for name, value in feeds.items()
     ]
     outputs = [onnx.ValueInfoProto(name=proto.output[0])]

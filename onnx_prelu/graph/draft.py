@@ -24,7 +24,7 @@ class Draft:
         index: Makers and readers, up to date.
         constants: Values of constant tensors, up to date.
         types: What is known of the types of tensors.
-        overridable: Initializers that a caller of the model can override, frozen ones included.
+        frozen: Initializers that a caller could override and that are taken as constants: no inputs any more.
         changed: True after a commit.
         widened: Tensors whose units became lanes, by the name that they had before.
         new: Initializers that edits made, by name.
@@ -41,9 +41,9 @@ class Draft:
         self.opset = max((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), default=1)
         self.index = Index(proto.graph)
         listed = {value.name for value in proto.graph.input} & self.index.initializers.keys()
-        self.overridable = frozenset(listed) if proto.ir_version >= 4 else frozenset()
-        fixed = frozenset[str]() if freeze else self.overridable
-        self.constants = Constants(self.index, model.folder, self.opset, fixed)
+        overridable = frozenset(listed) if proto.ir_version >= 4 else frozenset[str]()
+        self.frozen = overridable if freeze else frozenset[str]()
+        self.constants = Constants(self.index, model.folder, self.opset, overridable - self.frozen)
         self.types: dict[str, TensorType] = infer(model)
         self.changed = False
         self.widened: dict[str, Widened] = {}

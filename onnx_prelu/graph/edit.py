@@ -159,7 +159,7 @@ def finish(draft: Draft) -> Model:
         graph.quantization_annotation,
         [a for a in before.quantization_annotation if a.tensor_name not in gone],
     )
-    return replace(draft.model, proto=proto, raw=None, path=None, fresh=draft.model.fresh | draft.new.keys())
+    return replace(draft.model, proto=proto, raw=None, fresh=draft.model.fresh | draft.new.keys())
 
 
 def _refill(container: Any, messages: Iterable[Any]) -> None:
@@ -177,9 +177,7 @@ def _initializers(draft: Draft) -> list[onnx.TensorProto]:
     for tensor in draft.model.proto.graph.initializer:
         if tensor.name not in draft.dropped:
             result.append(tensor)
-        result.extend(
-            _tensor(name, draft.new[name].weight, tensor) for name in replacing.pop(tensor.name, ())
-        )
+        result.extend(_tensor(name, draft.new[name].weight, tensor) for name in replacing.pop(tensor.name, ()))
     result.extend(_tensor(name, draft.new[name].weight, None) for name in replacing[""])
     return result
 
@@ -196,8 +194,9 @@ def _tensor(name: str, weight: Weight, like: onnx.TensorProto | None) -> onnx.Te
 
 
 def _inputs(draft: Draft, *, listed: bool) -> list[onnx.ValueInfoProto]:
-    """The graph's inputs less those of dropped initializers; in IR version 3 (``listed``) new initializers are inputs."""
-    inputs = [value for value in draft.model.proto.graph.input if value.name not in draft.dropped]
+    """The graph's inputs less dropped and frozen initializers; in IR version 3 (``listed``) with the new ones."""
+    gone = draft.dropped | draft.frozen
+    inputs = [value for value in draft.model.proto.graph.input if value.name not in gone]
     if listed:
         inputs.extend(
             onnx.helper.make_tensor_value_info(

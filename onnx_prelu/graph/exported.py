@@ -48,15 +48,15 @@ def exported(graph: gs.Graph) -> onnx.ModelProto:
 def _unchanged(graph: gs.Graph) -> Iterator[None]:
     """Undo what the export does to its argument: it completes imports and renames tensors not loaded yet."""
     bodies = [graph, *graph.subgraphs(recursive=True), *graph.functions]
-    imports = [(body, body.import_domains, list(body.import_domains or ())) for body in bodies]
+    imports = [(body, body.import_domains, len(body.import_domains or ())) for body in bodies]
     stored = [proto for body in bodies for proto in _stored(body)]
     names = [proto.name for proto in stored]
     try:
         yield
     finally:
-        for body, domains, entries in imports:
+        for body, domains, count in imports:
             if domains is not None:
-                domains[:] = entries
+                del domains[count:]
             body.import_domains = domains
         for proto, name in zip(stored, names, strict=True):
             proto.name = name

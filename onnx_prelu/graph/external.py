@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 import onnx
+from onnx.helper import tensor_dtype_to_np_dtype
 
 from ..errors import BadInput
 from .atomic import kind
@@ -50,8 +51,9 @@ def place(tensor: onnx.TensorProto) -> Place:
         BadInput: The location leaves the model's folder, or offset and length make no sense for the tensor.
     """
     entries = {entry.key: entry.value for entry in tensor.external_data}
-    location = entries.get("location", "")
-    if not location or PurePosixPath(location).is_absolute() or PureWindowsPath(location).drive:
+    location = str(entries.get("location", ""))  # protobuf gives bytes where it is no UTF-8
+    absolute = PurePosixPath(location).is_absolute() or PureWindowsPath(location).is_absolute()
+    if absolute or not PurePosixPath(location).parts:
         raise _bad(tensor, f"names its data file '{location}', which is not a relative path")
     if ".." in (*PurePosixPath(location).parts, *PureWindowsPath(location).parts):
         raise _bad(tensor, f"names its data file '{location}', which leaves the model's folder by '..'")
@@ -68,7 +70,7 @@ def _bad(tensor: onnx.TensorProto, what: str, todo: str = "export the model agai
 
 def _natural(tensor: onnx.TensorProto, entries: dict[str, str], key: str, default: int) -> int:
     text = entries.get(key, str(default))
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
         raise _bad(tensor, f"has '{text}' as the {key} of its external data")
     return int(text)
 
@@ -86,7 +88,7 @@ def _size(tensor: onnx.TensorProto) -> int:
         raise _bad(tensor, "holds strings, which cannot be external data")
     if any(dim < 0 for dim in tensor.dims):
         raise _bad(tensor, f"has the shape {list(tensor.dims)}")
-    return (math.prod(tensor.dims) * bits + 7) // 8
+    return -(-math.prod(tensor.dims) * bits // 8)
 
 
 def locate(tensor: onnx.TensorProto, folder: Path | None) -> Path:

@@ -7,8 +7,7 @@ from dataclasses import replace
 
 import onnx
 
-from .index import captured
-from .index import bodies
+from .index import bodies, captured
 from .model import Model
 from .types import TensorType
 

@@ -127,21 +127,17 @@ def producer(index: Index, constants: Constants, tensor: str) -> Linear:
     """
     node = index.maker.get(tensor)
     if node is None:
-        raise Refused(
-            "no-linear-producer", f"'{tensor}' is an input of the graph, not made by a linear layer"
-        )
+        raise Refused("no-linear-producer", f"'{tensor}' is an input of the graph, not made by a linear layer")
     if node.op == "Gemm":
         return _gemm(node, constants)
     if node.op == "MatMul":
         return _matmul(node, constants)
     if node.op == "Add":
         return _biased_matmul(index, constants, node)
-    raise Refused(
-        "no-linear-producer", f"'{tensor}' is made by {node.op}, not by a Gemm or MatMul", node.label
-    )
+    raise Refused("no-linear-producer", f"'{tensor}' is made by {node.op}, not by a Gemm or MatMul", node.label)
 
 
-def consumer(index: Index, constants: Constants, use: Use) -> Linear:
+def consumer(constants: Constants, use: Use) -> Linear:
     """The linear layer that reads a tensor as its input.
 
     Raises:
@@ -156,9 +152,7 @@ def consumer(index: Index, constants: Constants, use: Use) -> Linear:
         how = f"input {use.position} of a {node.op}"
     else:
         how = f"read by {node.op}"
-    raise Refused(
-        "consumer-not-linear", f"the activation is {how}, which is no linear layer over it", node.label
-    )
+    raise Refused("consumer-not-linear", f"the activation is {how}, which is no linear layer over it", node.label)
 
 
 def _gemm(node: Node, constants: Constants) -> Linear:
@@ -190,9 +184,7 @@ def _biased_matmul(index: Index, constants: Constants, add: Node) -> Linear:
             text = f"'{product.outputs[0]}' is read by more than the bias that follows it"
             raise Refused("shared-producer", text, product.label)
         if _legacy_broadcast(add.proto):
-            raise Refused(
-                "unsupported-layout", "the Add broadcasts by an axis attribute (opset 6)", add.label
-            )
+            raise Refused("unsupported-layout", "the Add broadcasts by an axis attribute (opset 6)", add.label)
         layer = _matmul(product, constants)
         weight = constants.need(add.inputs[1 - position], "the bias", add)
         if any(size != 1 for size in weight.shape[:-1]) or len(weight.shape) > 2:
@@ -203,16 +195,12 @@ def _biased_matmul(index: Index, constants: Constants, add: Node) -> Linear:
             )
         bias = _bias(weight, add, 1 - position, layer.weight)
         return Linear((product, add), layer.x, add.outputs[0], layer.weight, bias)
-    raise Refused(
-        "no-linear-producer", f"'{add.outputs[0]}' is a sum, and no MatMul is a part of it", add.label
-    )
+    raise Refused("no-linear-producer", f"'{add.outputs[0]}' is a sum, and no MatMul is a part of it", add.label)
 
 
 def _matrix(weight: Weight, node: Node) -> None:
     if len(weight.shape) != 2 or not is_float(weight.dtype):
-        text = (
-            f"the weight has shape {list(weight.shape)} and type {weight.dtype}, not that of a float matrix"
-        )
+        text = f"the weight has shape {list(weight.shape)} and type {weight.dtype}, not that of a float matrix"
         raise Refused("unsupported-layout", text, node.label)
 
 

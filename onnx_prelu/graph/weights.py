@@ -50,8 +50,7 @@ class Weight:
     def shape(self) -> tuple[int, ...]:
         """The shape with the takes applied."""
         return tuple(
-            len(self.takes[axis].index) if axis in self.takes else size
-            for axis, size in enumerate(self.base_shape)
+            len(self.takes[axis].index) if axis in self.takes else size for axis, size in enumerate(self.base_shape)
         )
 
     def take(self, axis: int, index: NDArray[np.intp], factor: Array) -> Weight:

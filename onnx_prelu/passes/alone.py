@@ -24,7 +24,7 @@ from ..graph.extract import Source, reads
 from ..graph.model import Model
 from ..graph.types import TensorType
 from ..graph.weights import Take
-from .plan import Plan, Seam
+from .plan import Plan
 
 
 @dataclass(frozen=True)
@@ -145,9 +145,7 @@ def _spread(side: _Side, source: str, target: str, take: Take, axis: int, number
     index, factor, gathered = f"{target}/index", f"{target}/factor", f"{target}/gathered"
     side.constants.append(onnx.numpy_helper.from_array(take.index.astype(np.int64), index))
     values = take.factor.astype(FLOAT_TYPES[number])
-    side.constants.append(
-        onnx.TensorProto(name=factor, data_type=number, dims=values.shape, raw_data=values.tobytes())
-    )
+    side.constants.append(onnx.TensorProto(name=factor, data_type=number, dims=values.shape, raw_data=values.tobytes()))
     side.nodes[:0] = [
         onnx.helper.make_node("Gather", [source, index], [gathered], axis=axis),
         onnx.helper.make_node("Mul", [gathered, factor], [target]),

@@ -1,8 +1,8 @@
 """One chooser for all requests: a policy says which sites have to change and in which order forms are tried.
 
 What each policy makes fall, so that applying it twice changes nothing: ``relu``, the sites with an op outside
-Relu, Neg, Mul, Add, Sub; ``prelu``, the sites spelled otherwise than PRelu or LeakyRelu; a form asked for by name, the sites
-that are not written in it.
+Relu, Neg, Mul, Add, Sub; ``prelu``, the sites spelled otherwise than PRelu or LeakyRelu; a form asked for by name,
+the sites that are not written in it.
 """
 
 from __future__ import annotations
@@ -58,9 +58,7 @@ def policy(to: str, form: str | None, slope_in: str, *, has_prelu: bool) -> Poli
     to = direction(to, form, has_prelu=has_prelu)
     if to == "prelu":
         if form not in (None, "prelu"):
-            raise BadUsage(
-                f"--form {form} is a form of --to relu", todo="leave out --to, or take --form prelu"
-            )
+            raise BadUsage(f"--form {form} is a form of --to relu", todo="leave out --to, or take --form prelu")
         return Policy(("prelu",), accepted=ACTIVATIONS, folds=True)
     if form == "prelu":
         raise BadUsage("--form prelu is the form of --to prelu", todo="take --to prelu")
@@ -172,9 +170,7 @@ def attempt(form: str, draft: Draft, site: Site, slope_in: str, refusals: dict[s
         return None
 
 
-def _chosen(
-    site: Site, plan: Plan, policy: Policy, refusals: dict[str, Reason], summary: SlopeSummary
-) -> Choice:
+def _chosen(site: Site, plan: Plan, policy: Policy, refusals: dict[str, Reason], summary: SlopeSummary) -> Choice:
     reason = plan.note
     if policy.asked and plan.form != policy.asked:
         reason = f"not {policy.asked}: {refusals[policy.asked].text}"

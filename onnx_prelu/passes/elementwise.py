@@ -41,8 +41,17 @@ def plan_elementwise(form: str, draft: Draft, site: Site) -> Plan:
     edit = Edit({node: nodes if node is site.node else () for node in site.region}, constants)
     equal_bits = proof.equal_bits and site.correctly_rounded
     return Plan(
-        form, site.node, edit, equal_bits, site.region, (site.x, site.y), site.region, site.x, (site.y,)
-    )  # fmt: skip
+        form=form,
+        node=site.node,
+        edit=edit,
+        equal_bits=equal_bits,
+        region=site.region,
+        activation=(site.x, site.y),
+        before=site.region,
+        x=site.x,
+        y=(site.y,),
+        unit_axis=site.slope.unit_axis,
+    )
 
 
 def _proof(form: str, draft: Draft, site: Site) -> Proof:

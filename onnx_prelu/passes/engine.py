@@ -43,9 +43,7 @@ class Scope:
             for pattern in patterns:
                 if not _matches((pattern,), names, names):
                     known = ", ".join(dict.fromkeys(names)) if names else "none"
-                    raise BadUsage(
-                        f"{option} {pattern} matches no site", todo=f"the sites are: {known}"[:300]
-                    )
+                    raise BadUsage(f"{option} {pattern} matches no site", todo=f"the sites are: {known}"[:300])
 
     def holds(self, names: Sequence[str], everything: Sequence[str]) -> bool:
         """True if a site of these names is meant, among all names that sites have."""
@@ -124,9 +122,7 @@ def inspect_sites(draft: Draft, scope: Scope) -> list[Choice]:
 
 def _inspected(draft: Draft, site: Site) -> Choice:
     refusals: dict[str, Reason] = {}
-    possible = tuple(
-        form for form in FORM_NAMES if attempt(form, draft, site, "consumer", refusals) is not None
-    )
+    possible = tuple(form for form in FORM_NAMES if attempt(form, draft, site, "consumer", refusals) is not None)
     summary = SlopeSummary.of(site.slope)
     return Choice(site.node.label, None, False, None, refusals, site.spelling, summary, None, possible)
 

@@ -46,6 +46,7 @@ class Plan:
         before: The nodes that compute the same thing before: the region; with a wide form, the layers around it too.
         x: The tensor that these nodes read.
         y: The tensors that they make.
+        unit_axis: The axis of the units, counted from the end; None where one slope serves all.
         lanes: The lanes of a wide form.
         seam: How units and lanes of a wide form relate.
         note: Something that the user should know of this plan.
@@ -60,6 +61,7 @@ class Plan:
     before: tuple[Node, ...]
     x: str
     y: tuple[str, ...]
+    unit_axis: int | None = None
     lanes: Lanes | None = None
     seam: Seam | None = None
     note: str | None = None

@@ -41,6 +41,13 @@ class Slope:
     value: Array | None
     tensor: str = ""
 
+    @property
+    def unit_axis(self) -> int | None:
+        """The one axis, counted from the end, along which the slope varies; None where there is none, or several."""
+        shape = self.value.shape if self.value is not None else ()
+        axes = [axis - len(shape) for axis, size in enumerate(shape) if size != 1]
+        return axes[0] if len(axes) == 1 else None
+
     def per_unit(self, units: int, node: str) -> Array:
         """One slope for each unit of the last axis, (units,).
 
@@ -193,9 +200,7 @@ def _channel_aligned(values: Array, shape: tuple[int | str | None, ...] | None) 
 # ── from functions to sites ───────────────────────────────────────────────────────────────────────────────────
 
 
-def _largest_site(
-    draft: Draft, node: Node, seen: dict[str, dict[str, _Seen]], taken: set[Node]
-) -> Site | None:
+def _largest_site(draft: Draft, node: Node, seen: dict[str, dict[str, _Seen]], taken: set[Node]) -> Site | None:
     functions = seen.get(node.outputs[0], {}) if node.outputs else {}
     for source, function in sorted(functions.items(), key=lambda item: -len(item[1].region)):
         if taken.isdisjoint(function.region) and _closed(draft, function.region, node):
@@ -230,9 +235,7 @@ def _site(draft: Draft, node: Node, source: str, function: _Seen) -> Site | None
     if not activation and is_special(value):
         return None
     if not np.all(np.isfinite(value)):
-        raise BadInput(
-            "the slope is NaN or infinite", where=f"node '{node.label}'", todo="repair the model's weights"
-        )
+        raise BadInput("the slope is NaN or infinite", where=f"node '{node.label}'", todo="repair the model's weights")
     if not activation and not _fits(value, draft.shape(source)):
         return None
     return Site(
@@ -246,9 +249,7 @@ def _runtime_site(draft: Draft, node: Node) -> Site:
     """A PRelu whose slope is no constant (or has a type that rewrites do not work in)."""
     x, tensor = node.inputs[0], node.inputs[1]
     slope_ = Slope(None, tensor)
-    return Site(
-        node, x, node.outputs[0], slope_, (node,), _dtype(draft, x, node), True, spelling((node,), node, x)
-    )
+    return Site(node, x, node.outputs[0], slope_, (node,), _dtype(draft, x, node), True, spelling((node,), node, x))
 
 
 def _dtype(draft: Draft, x: str, node: Node) -> np.dtype[Any] | None:
@@ -264,9 +265,7 @@ def _fits(value: Array, shape: tuple[int | str | None, ...] | None) -> bool:
     if shape is None:
         return True
     pairs = zip(value.shape[::-1], shape[::-1], strict=False)
-    return len(value.shape) <= len(shape) and all(
-        s == 1 or d == s or not isinstance(d, int) for s, d in pairs
-    )
+    return len(value.shape) <= len(shape) and all(s == 1 or d == s or not isinstance(d, int) for s, d in pairs)
 
 
 def check_shape(draft: Draft, site: Site) -> None:

@@ -57,7 +57,7 @@ def layers_around(draft: Draft, x: str, y: str, region: Iterable[Node], node: No
         raise Refused("shared-producer", text, before.nodes[-1].label)
     if not index.uses(y):
         raise Refused("no-consumer", f"nothing reads '{y}'", node.label)
-    after = tuple(consumer(index, draft.constants, use) for use in index.uses(y))
+    after = tuple(consumer(draft.constants, use) for use in index.uses(y))
     return Layers(before, after)
 
 
@@ -75,9 +75,7 @@ def plan_split(draft: Draft, site: Site, *, slope_in_producer: bool) -> Plan:
     check_shape(draft, site)
     layers = layers_around(draft, site.x, site.y, site.region, site.node)
     if site.dtype is None or not supports("Relu", draft.opset, site.dtype.name):
-        raise Refused(
-            "dtype", f"Relu does not exist for the type of '{site.x}' in opset {draft.opset}", label
-        )
+        raise Refused("dtype", f"Relu does not exist for the type of '{site.x}' in opset {draft.opset}", label)
     slopes = site.slope.per_unit(layers.before.units, label)
     inside, note = None, None
     if slope_in_producer:
@@ -107,9 +105,7 @@ def wide_plan(
     before = (*layers.before.nodes, *region, *(inner for layer in layers.after for inner in layer.nodes))
     outputs = tuple(layer.y for layer in layers.after)
     activation = (layers.before.y, region[-1].outputs[0])
-    return Plan(
-        form, node, edit, False, region, activation, before, layers.before.x, outputs, lanes, seam, note
-    )
+    return Plan(form, node, edit, False, region, activation, before, layers.before.x, outputs, -1, lanes, seam, note)
 
 
 def _stays_normal(layer: Linear, slopes: NDArray[np.float64], dtype: np.dtype) -> NDArray[np.bool_]:  # type: ignore[type-arg]
@@ -161,13 +157,11 @@ def put_lanes(
     activation.output.append(rename[tensors[1]])
     activation.doc_string = last.proto.doc_string
     activation.metadata_props.extend(last.proto.metadata_props)
-    nodes: dict[Node, tuple[onnx.NodeProto, ...]] = {node: () for node in region}
+    nodes: dict[Node, tuple[onnx.NodeProto, ...]] = dict.fromkeys(region, ())
     nodes[last] = (activation,)
     for layer in (layers.before, *layers.after):
         nodes |= {node: (rewired(node, changes, named, rename),) for node in layer.nodes}
-    new = {
-        named[change]: NewConstant(change.weight, change.node.inputs[change.position]) for change in changes
-    }
+    new = {named[change]: NewConstant(change.weight, change.node.inputs[change.position]) for change in changes}
     widened = tuple(Widened(old, new_name, -1, lanes) for old, new_name in rename.items())
     return Edit(nodes, {**new, **(constants or {})}, widened)
 

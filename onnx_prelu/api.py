@@ -1,0 +1,370 @@
+"""inspect, rewrite, check and bench: whatever the command line does, one of these does in one call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+
+from .errors import CheckFailed, NotMet, ProviderNotRun
+from .graph.draft import Draft
+from .graph.edit import finish
+from .graph.model import Model, load, save
+from .graph.walk import roots, within
+from .measure import bench as bench_room
+from .measure import check as check_room
+from .measure.cost import cost
+from .measure.inputs import InputOptions
+from .passes.alone import sites_alone
+from .passes.choose import Choice, Policy, direction, policy
+from .passes.engine import Scope, inspect_sites, rewrite_sites
+from .passes.plan import Plan
+from .report.report import Report
+
+Source = str | os.PathLike[str] | onnx.ModelProto | gs.Graph
+"""A model: a path, a ModelProto or a graphsurgeon graph. It is never changed."""
+
+Progress = Callable[[str], None]
+"""Called with what is being done now."""
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """A rewritten model and what is known of it.
+
+    Attributes:
+        report: What was done, checked and measured.
+    """
+
+    report: Report
+    _model: Model
+
+    @property
+    def model(self) -> onnx.ModelProto:
+        """The model. Where nothing was to do, it equals the input."""
+        return self._model.proto
+
+    @property
+    def graph(self) -> gs.Graph:
+        """The model as a graphsurgeon graph."""
+        return gs.import_onnx(self._model.proto)
+
+    def save(self, path: str | os.PathLike[str]) -> tuple[str, ...]:
+        """Write the model, with its external data, all or nothing; an untouched one as the bytes that were read.
+
+        Returns:
+            What the user should know: files made beside it, locations that changed.
+
+        Raises:
+            BadUsage: It cannot be written there: it is the input, no regular file, or the place cannot be written.
+        """
+        return save(self._model, path)
+
+
+def rewrite(
+    model: Source,
+    *,
+    to: str = "auto",
+    form: str | None = None,
+    slope_in: str = "consumer",
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    strict: bool = False,
+    freeze: bool = False,
+    providers: Sequence[str] | None = None,
+    check: bool = True,
+    bench: bool = False,
+    inputs: str | os.PathLike[str] | Mapping[str, np.ndarray[Any, Any]] | None = None,
+    input_shape: Mapping[str, Sequence[int]] | None = None,
+    dim: Mapping[str, int] | None = None,
+    seed: int = 0,
+    atol: float | None = None,
+    rtol: float | None = None,
+    signed_zeros: bool = False,
+    keep_failed: bool = False,
+    threads: int = 1,
+    duration: float = 3.0,
+    progress: Progress | None = None,
+) -> Rewrite:
+    """Exchange PReLU for ReLU or ReLU for PReLU, and check the result against the original.
+
+    Args:
+        model: The model; it is never changed.
+        to: ``"relu"``, ``"prelu"``, or ``"auto"``: relu where a PRelu is present, otherwise prelu.
+        form: The form to prefer; where it does not apply, a site takes mirror.
+        slope_in: Where split puts the slope: ``"consumer"`` or ``"producer"``.
+        only: Sites to rewrite, by exact name first, then as globs; all by default.
+        skip: Sites to leave.
+        strict: Fail where a site is refused, or takes another form than the one asked for.
+        freeze: Take initializers that a caller could override as constants; they are no inputs any more.
+        providers: Execution providers to check and measure on, all required; by default the CPU, and CUDA where
+            it truly runs.
+        check: Compare the result with the original.
+        bench: Time both.
+        inputs: An npz file or arrays to feed, by input name.
+        input_shape: Shapes of inputs, by name.
+        dim: Values of symbolic dimensions, by name.
+        seed: Of the random inputs.
+        atol: Absolute tolerance, in units of the output's largest magnitude; by default the dtype's.
+        rtol: Relative tolerance; by default the dtype's.
+        signed_zeros: Count a differing sign of zero as a difference.
+        keep_failed: Return the result even where its check failed.
+        threads: Intra-op threads for timing.
+        duration: Seconds of timing for each provider.
+        progress: Told what is being done now.
+
+    Raises:
+        BadInput: The model or the data cannot be read, or a slope is NaN, infinite or does not broadcast.
+        BadUsage: The request contradicts itself, or names what is not there.
+        NotMet: ``strict`` is not met; its ``report`` says where.
+        CheckFailed: The check failed; its ``report`` says how.
+        ProviderNotRun: A required provider could not run; its ``report`` says why.
+
+    >>> rewrite("models/digits_prelu_gemm.onnx", form="mirror").report.sites[0].exactness
+    'equal bits'
+    """
+    loaded = load(model)
+    draft = Draft(loaded, freeze=freeze)
+    has_prelu = _has_prelu(loaded.proto)
+    chosen = policy(to, form, slope_in, has_prelu=has_prelu)
+    decided = rewrite_sites(draft, chosen, Scope(tuple(only), tuple(skip)))
+    result = finish(draft)
+    plans = [plan for plan, _ in decided if plan is not None]
+    choices = tuple(choice for _, choice in decided)
+    report = Report("rewrite", _name(loaded), to=direction(to, form, has_prelu=has_prelu), sites=choices)
+    report = report.with_notes(_notes(report, draft, to))
+    options = _options(inputs, input_shape, dim, seed)
+    if strict:
+        _require_met(report, chosen)
+    if check and plans:
+        checks = check_room.check(
+            loaded,
+            result,
+            providers=providers,
+            options=options,
+            atol=atol,
+            rtol=rtol,
+            signed_zeros=signed_zeros,
+            exact=all(plan.equal_bits for plan in plans),
+            pairs=[check_room.Pair(*vars(alone).values()) for alone in sites_alone(draft, plans, result)],
+            watch=[_watch(plan) for plan in plans],
+            progress=progress,
+        )
+        report = replace(report, check=checks)
+    report = _with_costs(report, loaded, result, input_shape)
+    if bench and plans and not _failed(report):
+        latency = bench_room.bench(
+            loaded, result, providers=providers, options=options, threads=threads, duration=duration, progress=progress
+        )
+        report = replace(report, latency=latency)
+    _raise_unless_passed(report, keep_failed=keep_failed)
+    return Rewrite(report, result)
+
+
+def check(
+    a: Source,
+    b: Source,
+    *,
+    providers: Sequence[str] | None = None,
+    inputs: str | os.PathLike[str] | Mapping[str, np.ndarray[Any, Any]] | None = None,
+    input_shape: Mapping[str, Sequence[int]] | None = None,
+    dim: Mapping[str, int] | None = None,
+    seed: int = 0,
+    atol: float | None = None,
+    rtol: float | None = None,
+    signed_zeros: bool = False,
+    bench: bool = False,
+    threads: int = 1,
+    duration: float = 3.0,
+    progress: Progress | None = None,
+) -> Report:
+    """Say whether two models with the same interface compute the same; the arguments are those of :func:`rewrite`.
+
+    Returns:
+        The report; ``report.passed`` is the verdict.
+
+    Raises:
+        BadInput: A model or the data cannot be read.
+        BadUsage: The request contradicts itself, or names what is not there.
+
+    >>> check("models/digits_prelu_gemm.onnx", "models/digits_relu_wide.onnx").passed
+    True
+    """
+    first, second = load(a), load(b)
+    options = _options(inputs, input_shape, dim, seed)
+    checks = check_room.check(
+        first,
+        second,
+        providers=providers,
+        options=options,
+        atol=atol,
+        rtol=rtol,
+        signed_zeros=signed_zeros,
+        progress=progress,
+    )
+    report = Report("check", _name(first), against=_name(second), check=checks)
+    report = _with_costs(report, first, second, input_shape)
+    if bench and not _failed(report):
+        latency = bench_room.bench(
+            first, second, providers=providers, options=options, threads=threads, duration=duration, progress=progress
+        )
+        report = replace(report, latency=latency)
+    return report
+
+
+def bench(
+    a: Source,
+    b: Source,
+    *,
+    providers: Sequence[str] | None = None,
+    inputs: str | os.PathLike[str] | Mapping[str, np.ndarray[Any, Any]] | None = None,
+    input_shape: Mapping[str, Sequence[int]] | None = None,
+    dim: Mapping[str, int] | None = None,
+    seed: int = 0,
+    threads: int = 1,
+    duration: float = 3.0,
+    progress: Progress | None = None,
+) -> Report:
+    """Say which of two models is faster, timed side by side; the arguments are those of :func:`rewrite`.
+
+    Raises:
+        BadInput: A model or the data cannot be read.
+        BadUsage: The request contradicts itself, or names what is not there.
+    """
+    first, second = load(a), load(b)
+    options = _options(inputs, input_shape, dim, seed)
+    latency = bench_room.bench(
+        first, second, providers=providers, options=options, threads=threads, duration=duration, progress=progress
+    )
+    report = Report("bench", _name(first), against=_name(second), latency=latency)
+    return _with_costs(report, first, second, input_shape)
+
+
+def inspect(
+    model: Source,
+    *,
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    freeze: bool = False,
+    input_shape: Mapping[str, Sequence[int]] | None = None,
+    dim: Mapping[str, int] | None = None,
+) -> Report:
+    """List the PReLUs of a model, however they are written, and the forms that each can take.
+
+    Raises:
+        BadInput: The model cannot be read, or a slope is NaN, infinite or does not broadcast.
+        BadUsage: A pattern matches no site.
+
+    >>> inspect("models/digits_relu_wide.onnx").sites[0].possible
+    ('fold',)
+    """
+    loaded = load(model)
+    choices = inspect_sites(Draft(loaded, freeze=freeze), Scope(tuple(only), tuple(skip)))
+    report = Report("inspect", _name(loaded), sites=tuple(choices))
+    return replace(report, before=cost(loaded, _sizes(loaded, input_shape, dim)))
+
+
+# ── the parts of a report ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def _name(model: Model) -> str:
+    return str(model.path) if model.path is not None else model.proto.graph.name
+
+
+def _has_prelu(proto: onnx.ModelProto) -> bool:
+    return any(node.op_type == "PRelu" for root in roots(proto) for body in within(root) for node in body.node)
+
+
+def _options(
+    inputs: str | os.PathLike[str] | Mapping[str, np.ndarray[Any, Any]] | None,
+    input_shape: Mapping[str, Sequence[int]] | None,
+    dim: Mapping[str, int] | None,
+    seed: int,
+) -> InputOptions:
+    data = Path(inputs) if isinstance(inputs, str | os.PathLike) else inputs
+    shapes = {name: tuple(shape) for name, shape in (input_shape or {}).items()}
+    return InputOptions(input_shape=shapes, dim=dict(dim or {}), inputs=data, seed=seed)
+
+
+def _watch(plan: Plan) -> check_room.Watch:
+    """What to watch for signs at a site: its pre-activation, by unit where units are known."""
+    return check_room.Watch(plan.node.label, plan.activation[0], plan.unit_axis)
+
+
+def _notes(report: Report, draft: Draft, to: str) -> list[str]:
+    changed = draft.changed
+    notes = []
+    if to == "auto" and changed:
+        present = "a PRelu is present" if report.to == "relu" else "no PRelu is present"
+        notes.append(f"--to auto came to {report.to}: {present}; running it again goes back")
+    if not changed:
+        notes.append(f"nothing to do for --to {report.to}: the output is the input, and nothing was checked")
+    if draft.frozen and changed:
+        notes.append(f"taken as constants, and no longer inputs of the graph: {', '.join(sorted(draft.frozen))}")
+    return notes
+
+
+def _require_met(report: Report, chosen: Policy) -> None:
+    """Fail where ``strict`` is not met.
+
+    Raises:
+        NotMet: A site is refused, or has another form than the one asked for.
+    """
+    odd = [choice for choice in report.sites or () if _is_odd(choice, chosen)]
+    if not odd:
+        return
+    first = odd[0]
+    what = "is refused" if first.refused else f"would take {first.form} instead of {chosen.asked}"
+    more = f" (and {len(odd) - 1} more)" if len(odd) > 1 else ""
+    line = f"--strict: site '{first.node}' {what}: {first.reason}{more}"
+    raise NotMet(line, report=replace(report, unmet=line))
+
+
+def _is_odd(choice: Choice, chosen: Policy) -> bool:
+    return choice.refused or (chosen.asked is not None and choice.form not in (None, chosen.asked))
+
+
+def _sizes(
+    model: Model, input_shape: Mapping[str, Sequence[int]] | None, dim: Mapping[str, int] | None
+) -> dict[str, tuple[int, ...]]:
+    """Input shapes where the user fixed every dimension."""
+    sizes = {name: tuple(shape) for name, shape in (input_shape or {}).items()}
+    for value in model.proto.graph.input:
+        shape = [d.dim_value or (dim or {}).get(d.dim_param) for d in value.type.tensor_type.shape.dim]
+        known = tuple(size for size in shape if size)
+        if value.name not in sizes and shape and len(known) == len(shape):
+            sizes[value.name] = known
+    return sizes
+
+
+def _with_costs(report: Report, a: Model, b: Model, input_shape: Mapping[str, Sequence[int]] | None) -> Report:
+    """The report with what both models cost, at the sizes that were run."""
+    ran = [result.sizes for result in (*(report.check or ()), *(report.latency or ())) if result.sizes]
+    sizes = ran[0] if ran else {name: tuple(shape) for name, shape in (input_shape or {}).items()}
+    return replace(report, before=cost(a, sizes), after=cost(b, sizes))
+
+
+def _failed(report: Report) -> bool:
+    return any(result.status == "failed" for result in report.check or ())
+
+
+def _raise_unless_passed(report: Report, *, keep_failed: bool) -> None:
+    """Fail where the report says so.
+
+    Raises:
+        CheckFailed: A check failed, and that is not to be kept.
+        ProviderNotRun: A required provider could not run.
+    """
+    if report.passed or report.failure is None:
+        return
+    if _failed(report):
+        if not keep_failed:
+            raise CheckFailed(report.failure, report=report)
+    else:
+        raise ProviderNotRun(report.failure, report=report)
