@@ -21,8 +21,8 @@ from .report.output import Output
 from .report.report import Report, version
 
 
-class Ended(click.ClickException):
-    """The command has done what it could; this line says why the exit code is not 0."""
+class Ended(Exception):  # noqa: N818 - a way to end, like SystemExit
+    """The command has done what it could; the line says why the exit code is not 0."""
 
     def __init__(self, exit_code: int, line: str) -> None:
         super().__init__(line)
@@ -50,7 +50,7 @@ class Main(click.Group):
             self.fail(line, error.exit_code)
         except click.ClickException as error:
             self.fail(error.format_message(), error.exit_code)
-        except OnnxPreluError as error:
+        except (OnnxPreluError, Ended) as error:
             self.fail(str(error), error.exit_code)
 
     def fail(self, line: str, exit_code: int) -> NoReturn:

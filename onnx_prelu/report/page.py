@@ -63,7 +63,9 @@ def headline(report: Report) -> str:
 def sections(report: Report) -> Iterator[Section]:
     """The parts that the report has, in reading order."""
     if report.sites:
-        yield from _sites(report.sites, _inspected if report.command == "inspect" else _decided)
+        inspected = report.command == "inspect"
+        head, tell = ("possible", _inspected) if inspected else ("put in", _decided)
+        yield from _sites(report.sites, head, tell)
     if report.before is not None:
         yield _costs(report.before, report.after)
     if report.check:
@@ -97,56 +99,66 @@ def _rewritten(sites: Sequence[Choice]) -> str:
 
 @dataclass(frozen=True)
 class _Told:
-    """What is said of a site: what became of it (or could), and why not something else."""
+    """What is said of a site: what became of it, or could, and why not something else."""
 
     outcome: str
-    why: str
+    why: tuple[str, ...]
     refused: bool
 
 
 def _decided(site: Choice) -> _Told:
     promise = f" ({site.exactness})" if site.form and site.exactness else ""
-    return _Told(f"{site.form or 'stays'}{promise}", site.reason or "", site.refused)
+    return _Told(f"{site.form or 'stays'}{promise}", (site.reason,) if site.reason else (), site.refused)
 
 
 def _inspected(site: Choice) -> _Told:
-    why = [f"{form}: {reason.text}" for form, reason in site.refusals.items()]
-    return _Told(", ".join(site.possible) or "none", "\n".join(why) or site.reason or "", not site.possible)
+    forms: dict[str, list[str]] = {}
+    for form, reason in site.refusals.items():
+        forms.setdefault(reason.text, []).append(form)
+    why = tuple(f"not {', '.join(names)}: {text}" for text, names in forms.items())
+    return _Told(", ".join(site.possible) or "none", why, not site.possible)
 
 
-def _sites(sites: Sequence[Choice], tell: Callable[[Choice], _Told]) -> Iterator[Table]:
-    head = "possible forms" if tell is _inspected else "put in"
+def _sites(sites: Sequence[Choice], head: str, tell: Callable[[Choice], _Told]) -> Iterator[Table]:
     told = [(site, tell(site)) for site in sites]
     if len(told) <= FULL_LIST:
-        yield _site_rows("Sites", head, told)
-        return
+        yield _listed(head, told)
+        yield from _reasons(told)
+    else:
+        yield _counted(head, told)
+        yield from _reasons((site, what) for site, what in told if what.refused)
+
+
+def _listed(head: str, told: Iterable[tuple[Choice, _Told]]) -> Table:
+    columns = (Column("site", "name"), Column("found", "name"), Column("slope"), Column(head))
+    rows = tuple((site.node, site.spelling, words.slope(site.slope), what.outcome) for site, what in told)
+    return Table("Sites", columns, rows)
+
+
+def _counted(head: str, told: Iterable[tuple[Choice, _Told]]) -> Table:
     counts = Counter(what.outcome for _, what in told)
     rows = tuple((outcome, f"{count:,}") for outcome, count in counts.most_common())
-    yield Table("Sites", (Column(head), Column("sites", "number")), rows)
-    if refused := [(site, what) for site, what in told if what.refused]:
-        yield _site_rows("Refused", head, refused)
+    return Table("Sites", (Column(head), Column("sites", "number")), rows)
 
 
-def _site_rows(title: str, head: str, told: Iterable[tuple[Choice, _Told]]) -> Table:
-    rows = [(site.node, site.spelling, words.slope(site.slope), what.outcome, what.why) for site, what in told]
-    columns = (Column("site", "name"), Column("found", "name"), Column("slope"), Column(head), Column("why"))
-    filled = [index for index in range(len(columns)) if any(row[index] for row in rows)]
-    return Table(title, tuple(columns[i] for i in filled), tuple(tuple(row[i] for i in filled) for row in rows))
+def _reasons(told: Iterable[tuple[Choice, _Told]]) -> Iterator[Table]:
+    if rows := tuple((site.node, why) for site, what in told for why in what.why):
+        yield Table("Reasons", (Column("site", "name"), Column("why")), rows)
 
 
 def _costs(before: Cost, after: Cost | None) -> Table:
     known = after or before
-    foot = f"MACs and peak activation bytes at {words.sizes(known.sizes)}" if known.sizes else ""
+    foot = f"MACs and activation bytes at {words.sizes(known.sizes)}" if known.sizes else ""
     if after is None:
         rows = tuple((name, say(take(before))) for name, say, take in _rows_of(sorted(before.ops)))
-        return Table("Cost", (Column("of the model"), Column("", "number")), rows, foot)
+        return Table("Cost", (Column(""), Column("model", "number")), rows, foot)
     changed = sorted(op for op in {*before.ops, *after.ops} if before.ops.get(op, 0) != after.ops.get(op, 0))
     compared = tuple(
         (name, say(take(before)), say(take(after)), words.change(take(before), take(after), say=say))
         for name, say, take in _rows_of(changed)
     )
     columns = (
-        Column("cost"),
+        Column(""),
         Column("before", "number"),
         Column("after", "number"),
         Column("change", "number"),

@@ -35,14 +35,14 @@ def change(before: int | None, after: int | None, *, say: Callable[[int | None],
     """What became of a count: signed difference, said as `say` says counts, and ratio.
 
     >>> change(12_345, 24_690), change(2, 0), change(0, 2), change(3, 3), change(None, 3)
-    ('+12,345 (2.00x)', '-2 (0.00x)', '+2', 'same', 'unknown')
+    ('+12,345 (2.00x)', '-2', '+2', 'same', 'unknown')
     """
     if before is None or after is None:
         return UNKNOWN
     if before == after:
         return "same"
     text = f"{'-' if after < before else '+'}{say(abs(after - before))}"
-    return f"{text} ({after / before:.2f}x)" if before else text
+    return f"{text} ({after / before:.2f}x)" if before and after else text
 
 
 def number(value: float | None) -> str:
@@ -104,14 +104,14 @@ def slope(summary: SlopeSummary | None) -> str:
     if summary is None:
         return ""
     if summary.shape is None:
-        return "slope read at run time"
+        return "read at run time"
     if summary.low is None or summary.high is None:
-        return f"slope {shape(summary.shape)}"
+        return shape(summary.shape)
     if summary.low == summary.high:
-        return f"slope {summary.low:.4g}" + (f", {summary.count:,} times" if summary.count > 1 else "")
+        return f"{shape(summary.shape)}: {'all ' if summary.count > 1 else ''}{summary.low:.4g}"
     signs = ((summary.negative, "below 0"), (summary.zero, "at 0"), (summary.above_one, "above 1"))
     told = "".join(f", {count:,} {where}" for count, where in signs if count)
-    return f"slope {shape(summary.shape)}, {summary.low:.4g} to {summary.high:.4g}{told}"
+    return f"{shape(summary.shape)}: {summary.low:.4g} to {summary.high:.4g}{told}"
 
 
 def _scaled(count: int, units: Sequence[str]) -> str:

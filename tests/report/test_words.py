@@ -42,7 +42,7 @@ def test_size(count, said):
     ("before", "after", "said"),
     [
         (12_345, 24_690, "+12,345 (2.00x)"),
-        (2, 0, "-2 (0.00x)"),
+        (2, 0, "-2"),
         (0, 2, "+2"),
         (3, 3, "same"),
         (0, 0, "same"),
@@ -87,15 +87,15 @@ def test_sizes_name_every_input():
     ("summary", "said"),
     [
         (None, ""),
-        (SlopeSummary(None, None, None, 0, 0, 0, 0), "slope read at run time"),
-        (SlopeSummary((0,), None, None, 0, 0, 0, 0), "slope 0"),
-        (SlopeSummary((1,), 0.25, 0.25, 0, 0, 0, 1), "slope 0.25"),
-        (SlopeSummary((64,), 0.25, 0.25, 0, 0, 0, 64), "slope 0.25, 64 times"),
+        (SlopeSummary(None, None, None, 0, 0, 0, 0), "read at run time"),
+        (SlopeSummary((0,), None, None, 0, 0, 0, 0), "0"),
+        (SlopeSummary((1,), 0.25, 0.25, 0, 0, 0, 1), "1: 0.25"),
+        (SlopeSummary((64,), 0.25, 0.25, 0, 0, 0, 64), "64: all 0.25"),
         (
             SlopeSummary((64, 1, 1), -0.3123, 1.7, 12, 1, 3, 64),
-            "slope 64x1x1, -0.3123 to 1.7, 12 below 0, 1 at 0, 3 above 1",
+            "64x1x1: -0.3123 to 1.7, 12 below 0, 1 at 0, 3 above 1",
         ),
-        (SlopeSummary((3,), 0.1, 0.9, 0, 0, 0, 3), "slope 3, 0.1 to 0.9"),
+        (SlopeSummary((3,), 0.1, 0.9, 0, 0, 0, 3), "3: 0.1 to 0.9"),
     ],
 )
 def test_slope(summary, said):

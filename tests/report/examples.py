@@ -1,0 +1,135 @@
+"""Reports with fixed values, for the tests of their renderings."""
+
+from dataclasses import replace
+
+from onnx_prelu.errors import Reason
+from onnx_prelu.measure.bench import Latency
+from onnx_prelu.measure.cost import Cost
+from onnx_prelu.passes.choose import Choice, SlopeSummary
+from onnx_prelu.report.report import Report
+
+SHARED = Reason("shared-producer", "its producer 'fc1' is also read by 'add1'; mirror applies", "fc1")
+ENLARGED = Reason("slope-enlarges", "the slope (3,) makes (1, 3, 1, 1) larger; give it the shape (3, 1, 1)", "act2")
+
+SPLIT = Choice(
+    "act0",
+    "split",
+    refused=False,
+    reason=None,
+    spelling="PRelu(x, c)",
+    slope=SlopeSummary((64,), -0.3123, 1.7, 12, 1, 3, 64),
+    exactness="rounding",
+)
+MIRROR = Choice(
+    "act1",
+    "mirror",
+    refused=False,
+    reason=f"not split: {SHARED.text}",
+    refusals={"split": SHARED},
+    spelling="Sub(Relu(x), Mul(c, Relu(Neg(x))))",
+    slope=SlopeSummary((), 0.25, 0.25, 0, 0, 0, 1),
+    exactness="equal bits",
+)
+REFUSED = Choice(
+    "act2",
+    None,
+    refused=True,
+    reason=ENLARGED.text,
+    refusals={"split": SHARED, "mirror": ENLARGED},
+    spelling="PRelu(x, c)",
+    slope=SlopeSummary((3,), 0.1, 0.9, 0, 0, 0, 3),
+)
+BEFORE = Cost(
+    nodes=6,
+    ops={"Gemm": 3, "PRelu": 2, "Add": 1},
+    parameters=24_690,
+    weight_bytes=98_760,
+    file_bytes=99_411,
+    macs=1_572_864,
+    activation_bytes=4_096,
+    sizes={"x": (8, 64)},
+)
+AFTER = Cost(
+    nodes=10,
+    ops={"Gemm": 3, "Relu": 3, "Add": 1, "Sub": 1, "Mul": 1, "Neg": 1},
+    parameters=49_380,
+    weight_bytes=197_520,
+    file_bytes=198_402,
+    macs=3_145_728,
+    activation_bytes=None,
+    sizes={"x": (8, 64)},
+)
+FASTER = Latency(
+    "cpu",
+    "measured",
+    required=True,
+    threads=1,
+    duration=3.0,
+    before_ms=0.2345,
+    after_ms=0.1449,
+    ratio=0.6173,
+    ci_low=0.6024,
+    ci_high=0.6329,
+    noise=0.0123,
+    verdict="faster",
+    rounds=8,
+    pairs=1_200,
+    outliers=7,
+    times_before_ms=(0.2345, 0.2346),
+    times_after_ms=(0.1449, 0.1448),
+    times_again_ms=(0.2341, 0.2344),
+)
+UNTIMED = Latency("cuda", "not_run", required=False, threads=1, duration=3.0, reason="no CUDA device was found")
+REPORTS = {
+    "rewrite": Report(
+        "rewrite",
+        "models/net.onnx",
+        to="relu",
+        sites=(SPLIT, MIRROR, REFUSED),
+        before=BEFORE,
+        after=AFTER,
+        latency=(FASTER, UNTIMED),
+        notes=("--to auto came to relu: a PRelu is present; running it again goes back",),
+    ),
+    "many": Report(
+        "rewrite",
+        "net.onnx",
+        to="relu",
+        sites=(
+            *(replace(SPLIT, node=f"act{i}") for i in range(1_200)),
+            *(replace(MIRROR, node=f"head/act{i}") for i in range(8)),
+            REFUSED,
+        ),
+    ),
+    "nothing": Report(
+        "rewrite",
+        "net.onnx",
+        to="relu",
+        sites=(),
+        notes=("nothing to do for --to relu: the output is the input, and nothing was checked",),
+    ),
+    "inspect": Report(
+        "inspect",
+        "net.onnx",
+        sites=(
+            replace(SPLIT, form=None, exactness=None, possible=("split", "mirror", "skip")),
+            replace(MIRROR, form=None, exactness=None, reason=None, possible=("mirror",)),
+            replace(
+                REFUSED,
+                refused=False,
+                reason=None,
+                refusals={"split": ENLARGED, "mirror": ENLARGED, "max": SHARED},
+            ),
+        ),
+        before=BEFORE,
+    ),
+    "bench": Report(
+        "bench",
+        "a.onnx",
+        against="b.onnx",
+        latency=(
+            replace(FASTER, verdict="no difference", ratio=0.998, ci_low=0.99, ci_high=1.01, outliers=0),
+            replace(FASTER, provider="cuda", verdict="slower", ratio=1.5, ci_low=1.4, ci_high=1.6, outliers=1),
+        ),
+    ),
+}
