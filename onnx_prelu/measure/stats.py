@@ -23,8 +23,10 @@ _AT_ONCE = 50  # resamples drawn together: bounds the memory
 def interval(ratios: Ratios, *, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
     """Bootstrap percentile interval of the median, resampling rounds and then pairs within them.
 
-    Resampling few rounds flatters: where every round has an offset of its own, an interval of 95 % holds the
-    true ratio in 87 % of the cases with five rounds, 91 % with eight and 94 % with thirty (simulated).
+    Resampling few rounds flatters, and resampling within them as well makes up for it. Simulated, at 95 %: it
+    holds the true ratio in 97 % of the cases where pairs scatter more than rounds (it is √2 too wide where
+    rounds do not differ at all), and where rounds scatter most in 87 % with five, 91 % with eight, 95 % with
+    thirty.
 
     Args:
         ratios: Paired ratios, (rounds, pairs), at least one of each. Costs 1,000 medians over all of them:
