@@ -1,0 +1,113 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from examples import AFTER, BEFORE, FASTER, REFUSED, REPORTS, SPLIT, UNTIMED
+
+from onnx_prelu.report.report import Report
+
+ALWAYS = {"schema_version", "tool", "command", "model", "notes", "exit_code", "failure"}
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("rewrite", {"to", "sites", "before", "after", "latency"}),
+        ("inspect", {"sites", "before"}),
+        ("bench", {"against", "latency"}),
+        ("nothing", {"to", "sites"}),
+    ],
+)
+def test_parts_that_a_command_does_not_have_are_absent(name, keys):
+    assert set(REPORTS[name].to_dict()) == ALWAYS | keys
+
+
+def test_the_head():
+    head = REPORTS["rewrite"].to_dict()
+    assert head["schema_version"] == "1"
+    assert head["tool"]["name"] == "onnx-prelu"
+    assert head["tool"]["version"].count(".") == 2
+    assert (head["command"], head["model"], head["to"]) == ("rewrite", "models/net.onnx", "relu")
+
+
+def test_a_site():
+    assert Report("rewrite", "net.onnx", sites=(REFUSED,)).to_dict()["sites"] == [
+        {
+            "node": "act2",
+            "form": None,
+            "refused": True,
+            "reason": REFUSED.reason,
+            "refusals": {form: REFUSED.refusals[form].text for form in ("split", "mirror")},
+            "refusal_codes": {"split": "shared-producer", "mirror": "slope-enlarges"},
+            "spelling": "PRelu(x, c)",
+            "slope": {
+                "shape": [3], "low": 0.1, "high": 0.9, "negative": 0, "zero": 0, "above_one": 0, "count": 3,
+            },
+            "exactness": None,
+            "possible": [],
+        }
+    ]  # fmt: skip
+
+
+def test_costs():
+    after = REPORTS["rewrite"].to_dict()["after"]
+    assert after["nodes"] == 10
+    assert after["ops"]["Relu"] == 3
+    assert (after["parameters"], after["weight_bytes"], after["file_bytes"]) == (49_380, 197_520, 198_402)
+    assert (after["macs"], after["activation_bytes"], after["sizes"]) == (3_145_728, None, {"x": [8, 64]})
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, np.float32(np.nan), np.float64(np.inf)])
+def test_a_number_that_is_not_finite_is_null_wherever_it_stands(value):
+    slope = replace(SPLIT.slope, low=value)
+    latency = replace(FASTER, noise=value)
+    report = Report("rewrite", "net.onnx", sites=(replace(SPLIT, slope=slope),), latency=(latency,))
+    read = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+    assert read["sites"][0]["slope"]["low"] is None
+    assert read["latency"][0]["noise"] is None
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [(np.int64(3), 3), (np.float32(0.25), 0.25), (np.array([1, 2]), [1, 2]), (np.array([np.inf, 1.0]), [None, 1.0])],
+)  # fmt: skip
+def test_numpy_becomes_plain(value, plain):
+    read = Report("bench", "a.onnx", before=replace(BEFORE, macs=value)).to_dict()["before"]["macs"]
+    assert read == plain
+    assert type(read) is type(plain)
+
+
+def test_what_json_does_not_know_is_a_bug():
+    with pytest.raises(TypeError, match="a report cannot hold a set"):
+        Report("bench", "a.onnx", before=replace(BEFORE, macs={1})).to_dict()
+
+
+def test_notes_are_added_once():
+    report = REPORTS["nothing"]
+    assert report.with_notes(["new", *report.notes]).notes == (*report.notes, "new")
+
+
+REQUIRED_CUDA = replace(UNTIMED, required=True)
+
+
+@pytest.mark.parametrize(
+    ("report", "exit_code", "failure"),
+    [
+        (Report("bench", "a"), 0, None),
+        (Report("bench", "a", latency=(FASTER, UNTIMED)), 0, None),
+        (Report("bench", "a", latency=(FASTER, REQUIRED_CUDA)), 3, "cuda could not run: no CUDA device was found"),
+        (
+            Report("bench", "a", latency=(REQUIRED_CUDA, replace(REQUIRED_CUDA, provider="Dml"))),
+            3,
+            "cuda could not run: no CUDA device was found (also Dml)",
+        ),
+        (Report("rewrite", "a", unmet="act stays"), 1, "act stays"),
+        (Report("rewrite", "a", unmet="act stays", latency=(REQUIRED_CUDA,)), 1, "act stays"),
+        (Report("rewrite", "a", before=BEFORE, after=AFTER), 0, None),
+    ],
+)  # fmt: skip
+def test_exit_code_and_its_line(report, exit_code, failure):
+    assert (report.exit_code, report.failure, report.passed) == (exit_code, failure, exit_code == 0)
+    head = report.to_dict()
+    assert (head["exit_code"], head["failure"]) == (exit_code, failure)
