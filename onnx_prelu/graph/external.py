@@ -88,7 +88,8 @@ def _size(tensor: onnx.TensorProto) -> int:
         raise _bad(tensor, "holds strings, which cannot be external data")
     if any(dim < 0 for dim in tensor.dims):
         raise _bad(tensor, f"has the shape {list(tensor.dims)}")
-    return -(-math.prod(tensor.dims) * bits // 8)
+    count: int = math.prod(tensor.dims)
+    return -(-count * bits // 8)
 
 
 def locate(tensor: onnx.TensorProto, folder: Path | None) -> Path:

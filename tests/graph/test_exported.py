@@ -11,7 +11,8 @@ from onnx_prelu.graph.model import load
 MODEL = """<ir_version: 8, opset_import: ["" : 17]> g (float[2, 2] x, bool c) => (float[2, 2] y)
 <float[2, 2] w = {1, 2, 3, 4}, float[1] s = {0.25}>
 { [a] h = MatMul(x, w) [b] p = PRelu(h, s)
-  y = If (c) <then_branch = t () => (u) <float[1] k = {2}> { u = Mul(p, k) }, else_branch = e () => (v) { v = Relu(p) }> }"""
+  y = If (c) <then_branch = t () => (u) <float[1] k = {2}> { u = Mul(p, k) },
+              else_branch = e () => (v) { v = Relu(p) }> }"""
 
 
 def _graph() -> gs.Graph:

@@ -155,7 +155,7 @@ BAD = {
     "the folder itself": ({"location": "."}, None, "which is not a relative path"),
     "a link": ({}, _moved_behind_a_link, "'.*net.data' is a link, which runtimes refuse; put the file itself"),
     "through a link": ({"location": "sub/net.data"}, _sub_folder_is_a_link, "'.*sub' is a link"),
-    "a dangling link": ({}, _replaced_by(lambda name: os.symlink("no", name)), "'.*net.data' is a link"),
+    "a dangling link": ({}, _replaced_by(lambda name: Path(name).symlink_to("no")), "'.*net.data' is a link"),
     "a folder": ({}, _replaced_by(os.mkdir), "which is a folder, not a file"),
     "a pipe": ({}, _replaced_by(os.mkfifo), "which is a pipe, not a file"),
     "negative offset": ({"offset": -1}, None, "has '-1' as the offset"),
@@ -356,7 +356,7 @@ def test_the_inputs_data_are_never_written(here, output):
 def test_data_that_vanish_between_load_and_save(here):
     model = load("net.onnx")
     Path("net.data").unlink()
-    with pytest.raises(BadInput, match="^tensor 'w': keeps its data in 'net.data', which is not in"):
+    with pytest.raises(BadInput, match=r"^tensor 'w': keeps its data in 'net.data', which is not in"):
         save(model, here / "out/new.onnx")
     assert _tree(here / "out") == {}
 
@@ -451,7 +451,9 @@ def test_a_taken_hash_takes_more_of_the_hash_and_then_gives_up(here):
     (here / "out/new.onnx").write_bytes(b"older")
     (here / f"out/new.{digest}.data").write_bytes(b"taken, too")
     before = _tree(here / "out")
-    with pytest.raises(BadUsage, match="its folder has other files where its data would go, .*; choose another folder"):
+    with pytest.raises(
+        BadUsage, match=r"its folder has other files where its data would go, .*; choose another folder"
+    ):
         save(edited, here / "out/new.onnx")
     assert _tree(here / "out") == before
 

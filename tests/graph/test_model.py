@@ -77,10 +77,11 @@ NO_MODEL = {
     "a text": (b"name,value\na,1\n", "is a text, not an ONNX model"),
     "a text that is short": (b"\n", "is a text, not an ONNX model"),
     "a text in UTF-8": ("Größe: ψ\n".encode(), "is a text, not an ONNX model"),
-    "a text that reads as protobuf": (b"\x0a\x03abc".replace(b"\x03", b" ") + b" " * 32, "is a text, not an ONNX model"),
+    "a text that reads as protobuf": (b"\x0a " + b" " * 32, "is a text, not an ONNX model"),
     "a model's text form": (onnx.printer.to_text(MODEL).encode(), "is a text, not an ONNX model"),
     "a Git LFS pointer": (
-        b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n", "is a Git LFS pointer, not the model; run git lfs pull"
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n",
+        "is a Git LFS pointer, not the model; run git lfs pull",
     ),
     "an archive": (b"PK\x03\x04" + bytes(60), "is no ONNX model"),
     "zeros": (bytes(64), "is no ONNX model"),
@@ -144,12 +145,12 @@ def test_what_cannot_be_read(path):
 
 def test_a_file_beyond_what_protobuf_can_hold(path, monkeypatch):
     monkeypatch.setattr(room, "LIMIT", 100)
-    with pytest.raises(BadInput, match="^in.onnx: is larger than 2 GiB"):
+    with pytest.raises(BadInput, match=r"^in.onnx: is larger than 2 GiB"):
         load("in.onnx")
 
 
 def test_a_proto_that_is_no_model():
-    with pytest.raises(BadInput, match="^model '': holds no graph"):
+    with pytest.raises(BadInput, match=r"^model '': holds no graph"):
         load(onnx.ModelProto())
 
 
@@ -202,14 +203,14 @@ def test_the_input_is_never_written(path, output):
     Path("folder").mkdir()
     Path("link.onnx").symlink_to("in.onnx")
     os.link("in.onnx", "hard.onnx")
-    with pytest.raises(BadUsage, match="is the same file as '.*in.onnx', which is in use; choose another name"):
+    with pytest.raises(BadUsage, match=r"is the same file as '.*in.onnx', which is in use; choose another name"):
         save(_edited(path), output)
     assert path.read_bytes() == MODEL.SerializeToString()
 
 
 def test_what_the_caller_protects_is_not_written(path):
     Path("other.onnx").write_bytes(b"other")
-    with pytest.raises(BadUsage, match="is the same file as 'other.onnx'"):
+    with pytest.raises(BadUsage, match=r"is the same file as 'other.onnx'"):
         save(load(path), "other.onnx", protect=["other.onnx"])
     assert Path("other.onnx").read_bytes() == b"other"
 
@@ -225,14 +226,14 @@ def test_a_failing_write_leaves_the_older_file(path, monkeypatch, step):
     with pytest.raises(BadUsage, match=r"^out.onnx: could not be written \(Input/output error\)"):
         save(load(path), "out.onnx")
     assert Path("out.onnx").read_bytes() == b"older"
-    assert sorted(os.listdir()) == ["in.onnx", "out.onnx"]
+    assert sorted(map(str, Path().iterdir())) == ["in.onnx", "out.onnx"]
 
 
 def test_a_model_beyond_what_protobuf_can_hold(path, monkeypatch):
     model = _edited(path)
     monkeypatch.setattr(room, "LIMIT", 100)
-    with pytest.raises(BadInput, match="in.onnx: is larger than 2 GiB, more than protobuf can hold; keep its weights"):
+    with pytest.raises(BadInput, match=r"in.onnx: is larger than 2 GiB, more than protobuf can hold; keep its weights"):
         serialized(model)
     with pytest.raises(BadInput, match="is larger than 2 GiB"):
         save(model, "out.onnx")
-    assert os.listdir() == ["in.onnx"]
+    assert list(map(str, Path().iterdir())) == ["in.onnx"]

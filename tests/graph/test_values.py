@@ -80,5 +80,5 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_data_that_do_not_fit_name_the_tensor(name):
-    with pytest.raises(BadInput, match="^tensor 'w': its data do not fit its type and shape"):
+    with pytest.raises(BadInput, match=r"^tensor 'w': its data do not fit its type and shape"):
         array(BROKEN[name], None)
