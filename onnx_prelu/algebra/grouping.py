@@ -23,9 +23,7 @@ Indices = NDArray[np.intp]
 CORRECT_ULPS, ROUNDING_ULPS = 0.5, 4.0  # how far a stored value may be off, in the classes exact and rounding
 
 
-def ratio_intervals(
-    base: Array, others: Array, dtype: DTypeLike, ulps: float = CORRECT_ULPS
-) -> tuple[Array, Array]:
+def ratio_intervals(base: Array, others: Array, dtype: DTypeLike, ulps: float = CORRECT_ULPS) -> tuple[Array, Array]:
     """For each row of ``others``, the interval of positive ratios |other|/|base| that roundings allow.
 
     Args:

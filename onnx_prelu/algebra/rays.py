@@ -33,9 +33,7 @@ Counts = NDArray[np.int64]
 _NOISE = 2.0**-52  # of our own float64 arithmetic, relative to a result
 _NONE = np.zeros((), np.int64)
 _ZERO = np.zeros(())
-_UNBOUNDED = float(
-    np.finfo(np.float32).max
-)  # a Clip there clips no finite value; exporters write it for "no bound"
+_UNBOUNDED = float(np.finfo(np.float32).max)  # a Clip there clips no finite value; exporters write it for "no bound"
 
 
 @dataclass(frozen=True)
@@ -109,9 +107,7 @@ def _same_degree(*terms: Rays) -> Literal[0, 1]:
     """The common degree; the value 0 has both."""
     degrees = {term.degree for term in terms if not term.is_zero}
     if len(degrees) > 1:
-        raise _not_rays(
-            "a constant other than 0 is added to, or compared with, a multiple of x: the kink moves"
-        )
+        raise _not_rays("a constant other than 0 is added to, or compared with, a multiple of x: the kink moves")
     return degrees.pop() if degrees else terms[0].degree
 
 

@@ -8,6 +8,7 @@ A pair reads ``p·ReLU(z) + n·ReLU(−z)``, with z the earlier unit's pre-activ
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -54,31 +55,43 @@ def fold_pairs(rows: Array, columns: Array, dtype: DTypeLike) -> Pairs:
     partner = np.full(m, -1, np.intp)
     slope, determined, exact = np.zeros(m), np.ones(m, bool), np.ones(m, bool)
     taken = np.zeros(m, bool)
-    for j, candidates in opposite_pairs(rows, columns, dtype):
-        if taken[j]:
-            continue
-        for i in candidates[~taken[candidates]]:
-            found = pair_slope(rows[i], rows[j], columns[i], columns[j], dtype)
-            if found is not None:
-                slope[i], determined[i], exact[i] = found.value, found.determined, found.exact
-                partner[i], taken[i], taken[j] = j, True, True
-                break
+    for grade in Grade:  # the surest pairs first: two layers of few inputs can be read in several ways
+        for j, candidates in opposite_pairs(rows, columns, dtype):
+            if taken[j]:
+                continue
+            for i in candidates[~taken[candidates]]:
+                found = pair_slope(rows[i], rows[j], columns[i], columns[j], dtype)
+                if found is not None and found.grade <= grade:
+                    slope[i], determined[i], exact[i] = found.value, found.determined, found.grade < Grade.ROUNDING
+                    partner[i], taken[i], taken[j] = j, True, True
+                    break
     keep = np.setdiff1d(np.arange(m), partner[partner >= 0])
     return Pairs(keep, slope[keep], partner[keep], determined[keep], exact[keep])
 
 
+class Grade(IntEnum):
+    """How sure it is that a pair is a PReLU unit.
+
+    REPRODUCED: a float was found that reproduces every stored value from the earlier unit's.
+    REAL: real numbers exist of which all stored values are correct roundings.
+    ROUNDING: the same, with stored values that are up to 4 ulps off.
+    """
+
+    REPRODUCED = 0
+    REAL = 1
+    ROUNDING = 2
+
+
 @dataclass(frozen=True)
 class Recovered:
-    """A recovered slope, whether another float would do as well, and whether it is exact."""
+    """A recovered slope, whether it is the only float that would do, and how sure the pair is."""
 
     value: float
     determined: bool
-    exact: bool
+    grade: Grade
 
 
-def pair_slope(
-    row: Array, other_row: Array, column: Array, other_column: Array, dtype: DTypeLike
-) -> Recovered | None:
+def pair_slope(row: Array, other_row: Array, column: Array, other_column: Array, dtype: DTypeLike) -> Recovered | None:
     """The slope a with which ``column·PReLU_a(row·x)`` is ``column·ReLU(row·x) + other_column·ReLU(other_row·x)``.
 
     Returns:
@@ -87,19 +100,21 @@ def pair_slope(
     sign = _flip(column, other_column)
     if sign is None or np.any((row == 0) != (other_row == 0)):
         return None
+    found = None
     if np.array_equal(other_row, -row):
-        return _reproducing(column, other_column, -sign, dtype)
-    if np.array_equal(np.abs(other_column), np.abs(column)):
-        found = _reproducing(np.abs(row), np.abs(other_row), 1.0, dtype)
-        return found and Recovered(-sign * found.value, found.determined, found.exact)
-    for ulps in (CORRECT_ULPS, ROUNDING_ULPS):
+        found = _reproducing(column, other_column, -sign, dtype)
+    elif np.array_equal(np.abs(other_column), np.abs(column)):
+        found = _reproducing(row, other_row, -sign, dtype)
+    if found is not None:
+        return found
+    for ulps, grade in ((CORRECT_ULPS, Grade.REAL), (ROUNDING_ULPS, Grade.ROUNDING)):
         scale = _interval(row, other_row, dtype, ulps)
         ratio = _interval(column, other_column, dtype, ulps)
         if scale and ratio:
             low, high = scale[0] * ratio[0], scale[1] * ratio[1]
             value = _shortest(low, high, dtype)
             if value is not None:
-                return Recovered(-sign * value, False, ulps == CORRECT_ULPS)
+                return Recovered(-sign * value, False, grade)
     return None
 
 
@@ -134,12 +149,12 @@ def _reproducing(base: Array, target: Array, sign: float, dtype: DTypeLike) -> R
     if floats is None:  # too many to try: any short decimal inside reproduces the values, as all of them do
         value = _shortest(low, high, dtype)
         reproduces = value is not None and np.array_equal(round_to(value * b, dtype), t)
-        return Recovered(sign * value, False, True) if value is not None and reproduces else None
+        return Recovered(sign * value, False, Grade.REPRODUCED) if value is not None and reproduces else None
     good = [a for a in floats if np.array_equal(round_to(a * b, dtype), t)]
     if not good:
         return None
     shortest = min(good, key=lambda a: len(_decimal(a, dtype)))
-    return Recovered(sign * shortest, len(good) == 1, True)
+    return Recovered(sign * shortest, len(good) == 1, Grade.REPRODUCED)
 
 
 def _product_interval(base: Array, target: Array, dtype: DTypeLike) -> tuple[float, float]:

@@ -135,7 +135,8 @@ def _evaluate(draft: Draft) -> dict[str, dict[str, _Seen]]:
                 continue
             inputs = [entry.rays if isinstance(entry, _Seen) else entry for entry in picked]
             try:
-                functions[source] = _Seen(rule(*inputs, **attributes), region)
+                with np.errstate(invalid="ignore", over="ignore"):  # NaN and inf are reported where they matter
+                    functions[source] = _Seen(rule(*inputs, **attributes), region)
             except Refused:
                 continue
         if functions:

@@ -72,10 +72,10 @@ def plan_split(draft: Draft, site: Site, *, slope_in_producer: bool) -> Plan:
         BadInput: The slope does not broadcast.
     """
     label = site.node.label
+    if site.dtype is None or not supports("Relu", draft.opset, site.dtype.name):
+        raise Refused("dtype", f"there is no Relu for linear layers of the type of '{site.x}'", label)
     check_shape(draft, site)
     layers = layers_around(draft, site.x, site.y, site.region, site.node)
-    if site.dtype is None or not supports("Relu", draft.opset, site.dtype.name):
-        raise Refused("dtype", f"Relu does not exist for the type of '{site.x}' in opset {draft.opset}", label)
     slopes = site.slope.per_unit(layers.before.units, label)
     inside, note = None, None
     if slope_in_producer:

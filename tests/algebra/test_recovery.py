@@ -19,7 +19,8 @@ def stored(values, dtype=np.float32):
 def layers(draw):
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     dtype = draw(st.sampled_from(DTYPES))
-    n, k, q = draw(st.integers(1, 12)), draw(st.integers(2, 8)), draw(st.integers(1, 8))
+    few = 2 if dtype in (np.float32, np.float64) else 4  # two short rows of 8 bits are parallel by accident
+    n, k, q = draw(st.integers(1, 12)), draw(st.integers(few, 8)), draw(st.integers(few - 1, 8))
     slopes = rng.choice([-0.3, 0.0, 0.25, 1.0, 1.7, 0.01, -2.5], n) * rng.choice([1, rng.normal()], n)
     return dtype, stored(rng.normal(size=(n, k)), dtype), stored(rng.normal(size=(n, q)), dtype), stored(slopes, dtype)
 
@@ -62,7 +63,9 @@ def test_units_pair_in_any_order_at_any_positive_scale(layer, in_producer, seed)
     order = rng.permutation(len(wide_rows))
     shuffled = stored(wide_rows * scale[:, None], dtype)[order], stored(wide_columns / scale[:, None], dtype)[order]
     smallest = float(ml_dtypes.finfo(dtype).smallest_normal)
-    assume(all(np.all((part == 0) | (np.abs(part) >= smallest)) for part in shuffled))  # denormals lost their bits
+    assume(
+        all(np.all((part == 0) | (np.abs(part) >= smallest)) for part in (wide_rows, wide_columns, *shuffled))
+    )  # denormals lost their bits
     assert len(fold_pairs(*shuffled, dtype).keep) == len(rows)
 
 
