@@ -14,11 +14,13 @@ from ..errors import BadInput
 from .atomic import kind
 from .walk import tensors
 
-# Types that are packed below a byte. Looked up by name: onnx adds them over the years.
+# Types that numpy has no size for, or that onnx took for others before it had ml_dtypes. By name: onnx adds them
+# over the years.
 _BITS = {
     number: bits
     for name, bits in {
         "INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2, "FLOAT6E2M3": 6, "FLOAT6E3M2": 6,
+        "BFLOAT16": 16, "FLOAT8E4M3FN": 8, "FLOAT8E4M3FNUZ": 8, "FLOAT8E5M2": 8, "FLOAT8E5M2FNUZ": 8,
     }.items()
     if (number := getattr(onnx.TensorProto, name, None)) is not None
 }  # fmt: skip

@@ -63,7 +63,7 @@ def test_other_types(dtype, external, tmp_path):
 
 
 def test_strings():
-    tensor = onnx.helper.make_tensor("w", TensorProto.STRING, [2], ["a", "ü"])
+    tensor = onnx.helper.make_tensor("w", TensorProto.STRING, [2], [b"a", "ü".encode()])
     assert array(tensor, None).tolist() == ["a", "ü"]
 
 
