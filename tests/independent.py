@@ -14,6 +14,8 @@ def prelu(x: np.ndarray, a: np.ndarray | float) -> np.ndarray:
 OPS = {
     "Abs": np.abs,
     "Add": np.add,
+    "Cast": lambda a: a,
+    "CastLike": lambda a, _: a,
     "Div": np.divide,
     "Greater": lambda a, b: (a > b).astype(float),
     "GreaterOrEqual": lambda a, b: (a >= b).astype(float),

@@ -304,6 +304,11 @@ def _mask(u: Rays) -> Rays:
     return u
 
 
+def _cast(u: Rays, *_like: Rays) -> Rays:
+    """A mask as numbers 0 and 1. A multiple of x would be rounded to another type here, which is another function."""
+    return _mask(u)
+
+
 def _not(u: Rays) -> Rays:
     u = _mask(u)
     return Rays(1 - u.pos, 1 - u.neg, 0)
@@ -319,6 +324,8 @@ def _where(condition: Rays, u: Rays, v: Rays) -> Rays:
 RULES: dict[str, Callable[..., Rays]] = {
     "Abs": _abs,
     "Add": _add,
+    "Cast": _cast,
+    "CastLike": _cast,
     "Clip": _clip,
     "Div": _div,
     "Greater": _greater,

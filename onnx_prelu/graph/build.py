@@ -89,19 +89,16 @@ class Fragment:
         return output
 
     def _legacy_mul(self, inputs: tuple[gs.Variable, ...]) -> tuple[tuple[gs.Variable, ...], dict[str, Any]]:
-        """Before opset 7 the second operand broadcasts, and only where an attribute says so."""
+        """Before opset 7 the second operand broadcasts, and only where an attribute says so: (C,) along axis 1."""
         factor, x = inputs  # forms write the constant first
-        size = self._sizes.get(factor.name, 1)
+        size = next((value.size for value, tensor in self._known if tensor == factor.name), 1)
         return (x, factor), {"broadcast": 1, "axis": 1} if size > 1 else {"broadcast": 1}
-
-    @property
-    def _sizes(self) -> dict[str, int]:
-        known = {tensor: value.size for value, tensor in self._known}
-        return known | {name: int(np.prod(weight.shape)) for name, weight in self.constants.items()}
 
     def _constant(self, value: Any) -> gs.Variable:
         if isinstance(value, RuntimeSlope):
             return self._runtime_constant(value)
+        if self._opset < 7:
+            value = value.reshape(-1)
         for known, tensor in self._known:
             if known.shape == value.shape and np.array_equal(known, value):
                 return gs.Variable(tensor)

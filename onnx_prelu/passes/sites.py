@@ -121,7 +121,7 @@ def _evaluate(draft: Draft) -> dict[str, dict[str, _Seen]]:
     seen: dict[str, dict[str, _Seen]] = {}
     for node in draft.index.nodes():
         rule = RULES.get(node.op)
-        if rule is None or len(node.outputs) != 1 or (draft.opset < 7 and _broadcasts(node)):
+        if rule is None or len(node.outputs) != 1 or _has_own_rule(draft, node):
             continue
         options = _options(draft, node, seen)
         if options is None:
@@ -182,8 +182,10 @@ def _union(picked: list[Any], node: Node) -> tuple[Node, ...]:
     return (*nodes, node)
 
 
-def _broadcasts(node: Node) -> bool:
-    return any(a.name == "broadcast" and a.i for a in node.proto.attribute)
+def _has_own_rule(draft: Draft, node: Node) -> bool:
+    """Attributes with which an op is not what its rule says: broadcasting of opset 6, a Cast to integers."""
+    attributes = {a.name: a.i for a in node.proto.attribute}
+    return bool(draft.opset < 7 and attributes.get("broadcast")) or attributes.get("to", 1) not in FLOAT_TYPES
 
 
 def _finite_bounds(values: Array, dtype: np.dtype[Any]) -> Array:

@@ -12,7 +12,22 @@ from tests.counts import examples
 POINTS = np.array([-300.0, -2.5, -0.7, -1e-3, 0.0, 1e-3, 0.7, 2.5, 300.0])
 CONSTANTS = [0.0, 1.0, -1.0, 0.25, -0.5, 1.5, 2.0, -3.0, 0.1]
 ARITY = {"Where": 3} | dict.fromkeys(
-    ["Add", "Div", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Min", "Mul", "PRelu", "Sub", "Sum"], 2
+    [
+        "Add",
+        "CastLike",
+        "Div",
+        "Greater",
+        "GreaterOrEqual",
+        "Less",
+        "LessOrEqual",
+        "Max",
+        "Min",
+        "Mul",
+        "PRelu",
+        "Sub",
+        "Sum",
+    ],
+    2,
 )
 
 
