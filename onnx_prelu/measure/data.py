@@ -1,0 +1,73 @@
+"""Inputs that the user gives, as an npz file or as arrays."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import BadInput
+from .dtypes import numpy_dtype, type_name
+from .spec import InputSpec, shape_text
+
+
+def given(source: Path | Mapping[str, NDArray[Any]], wanted: tuple[InputSpec, ...]) -> dict[str, NDArray[Any]]:
+    """The arrays that the user gives, each of the type and rank that its input has, nothing converted.
+
+    Args:
+        source: An npz file, or arrays by input.
+        wanted: The model's inputs. One that is not given is drawn.
+
+    Raises:
+        BadInput: The file cannot be read, or an array's name, type or shape is not that of an input.
+    """
+    where = f"--inputs {source}" if isinstance(source, Path) else "the given inputs"
+    arrays = _read(source, where) if isinstance(source, Path) else source
+    by_name = {spec.name: spec for spec in wanted}
+    return {name: _fitting(np.asarray(value), name, by_name, where) for name, value in arrays.items()}
+
+
+def _read(path: Path, where: str) -> dict[str, NDArray[Any]]:
+    todo = "name a file that numpy.savez wrote, with an array for each input"
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise BadInput("holds one array without a name", where=where, todo=todo)
+            return {name: file[name] for name in file.files}
+    except OSError as error:
+        raise BadInput(f"cannot be read ({error.strerror or 'it is no npz file'})", where=where, todo=todo) from None
+    except (EOFError, ValueError, zipfile.BadZipFile) as error:
+        what = "holds pickled objects" if "pickle" in str(error) else "is no npz file"
+        raise BadInput(what, where=where, todo=todo) from None
+
+
+def _fitting(value: NDArray[Any], name: str, wanted: Mapping[str, InputSpec], where: str) -> NDArray[Any]:
+    spec = wanted.get(name)
+    if spec is None:
+        todo = f"the inputs to feed are {', '.join(wanted) or 'none'}"
+        raise BadInput(f"'{name}' is no input of the model that is fed", where=where, todo=todo)
+    value = _typed(value, spec, where)
+    declared = spec.shape
+    if declared is not None and not (
+        len(declared) == value.ndim
+        and all(not isinstance(d, int) or d == size for d, size in zip(declared, value.shape, strict=True))
+    ):
+        what = f"'{name}' is {shape_text(value.shape)}, but the model takes {shape_text(declared)}"
+        raise BadInput(what, where=where, todo="give it that shape")
+    return value
+
+
+def _typed(value: NDArray[Any], spec: InputSpec, where: str) -> NDArray[Any]:
+    dtype = numpy_dtype(spec.dtype)
+    if value.dtype == dtype:
+        return value
+    if value.dtype.kind == "U" and dtype.kind == "O":
+        return value.astype(object)
+    if value.dtype.kind == "V" and value.dtype.itemsize == dtype.itemsize:  # how npz keeps what ml_dtypes adds
+        return value.view(dtype)
+    what = f"'{spec.name}' is {value.dtype}, but the model takes {type_name(spec.dtype)}"
+    raise BadInput(what, where=where, todo="convert it")

@@ -1,0 +1,135 @@
+"""The ONNX Runtime that is installed: which providers it has, and what its errors mean."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections.abc import Iterable
+from types import ModuleType
+
+from ..errors import NoRuntime
+from ..graph.model import Model
+from .quiet import caught
+from .runner import CannotRun
+
+_SUFFIX = "ExecutionProvider"
+_INSTALL = "pip install onnx-prelu[cpu], or onnx-prelu[gpu] for CUDA"
+
+
+def onnxruntime() -> ModuleType:
+    """The module, imported when it is first needed, without what its import writes to standard error.
+
+    Raises:
+        NoRuntime: It is not installed, or cannot be imported.
+    """
+    if "onnxruntime" not in sys.modules:
+        with caught([]):
+            _import()
+    return _import()
+
+
+def _import() -> ModuleType:
+    try:
+        module = importlib.import_module("onnxruntime")
+    except ModuleNotFoundError as error:
+        if error.name != "onnxruntime":
+            raise NoRuntime(f"ONNX Runtime lacks the package '{error.name}'", todo=_INSTALL) from None
+        raise NoRuntime("no ONNX Runtime is installed", todo=_INSTALL) from None
+    except ImportError as error:
+        raise NoRuntime(f"ONNX Runtime cannot be imported ({error})", todo=f"uninstall it, then {_INSTALL}") from None
+    if not hasattr(module, "InferenceSession"):  # what is left where one of two wheels was uninstalled
+        raise NoRuntime("only remains of an ONNX Runtime are installed", todo=f"uninstall onnxruntime, then {_INSTALL}")
+    return module
+
+
+def short(provider: str) -> str:
+    """A provider's name without what all have in common, and without case.
+
+    >>> short("CUDAExecutionProvider"), short("Dml")
+    ('cuda', 'dml')
+    """
+    return provider.lower().removesuffix(_SUFFIX.lower())
+
+
+def full(provider: str) -> str:
+    """The name under which this runtime has a provider.
+
+    Args:
+        provider: Its name, with or without ``ExecutionProvider``, in any case.
+
+    Raises:
+        CannotRun: This runtime was built without it, or never heard of it; the reason lists what it has.
+        NoRuntime: There is no runtime.
+    """
+    runtime = onnxruntime()
+    names: dict[str, str] = {short(name): name for name in runtime.get_available_providers()}
+    if short(provider) in names:
+        return names[short(provider)]
+    version = f"ONNX Runtime {runtime.__version__}"
+    has = f"it has {', '.join(sorted(names.values()))}"
+    elsewhere = {short(name): name for name in runtime.get_all_providers()}
+    if short(provider) not in elsewhere:
+        raise CannotRun(f"{version} knows no provider '{provider}'; {has}")
+    more = "; uninstall onnxruntime, then pip install onnx-prelu[gpu]" if short(provider) == "cuda" else ""
+    raise CannotRun(f"this {version} was built without {elsewhere[short(provider)]}; {has}{more}")
+
+
+def errors() -> tuple[type[Exception], ...]:
+    """What a session raises. ONNX Runtime's own errors have no base class but Exception."""
+    state = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
+    own = [kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    return (*own, MemoryError, RuntimeError, TypeError, ValueError)
+
+
+def told(message: str) -> str:
+    """An error of ONNX Runtime for people: without codes, source lines and C++ signatures.
+
+    >>> told("[ONNXRuntimeError] : 1 : FAIL : /a/b.cc:12 void f(int, g(h)) No such kernel")
+    'No such kernel'
+    """
+    text = " ".join(message.split())
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
+    while place := re.search(r"\S+\.(?:cc|cpp|cu|h):\d+ ", text):
+        text = text[: place.start()] + _after_signature(text[place.end() :])
+    return text.strip()
+
+
+def _after_signature(text: str) -> str:
+    """What follows ``void f(int, g(h)) const`` at the beginning of a text; all of it where there is no such thing."""
+    depth = 0
+    for at, letter in enumerate(text):
+        depth += (letter == "(") - (letter == ")")
+        if letter == ")" and depth == 0:
+            rest = re.sub(r"^ (?:const\b ?)?(?:\[with [^\]]*\] ?)?", "", text[at + 1 :])
+            return rest or text
+    return text
+
+
+def too_new(message: str, model: Model) -> str | None:
+    """The reason, where an error says that the model's IR or opset is newer than the runtime; else None."""
+    most = re.search(r"max supported IR version: (\d+)", message)
+    upto = re.search(r"support for domain (\S+) is till opset (\d+)", message)
+    if most is None and upto is None:
+        return None
+    imports = {opset.domain or "ai.onnx": opset.version for opset in model.proto.opset_import}
+    opset = f"opset {imports.get('ai.onnx', 'unknown')}"
+    if upto is not None and upto[1] in imports and upto[1] != "ai.onnx":
+        opset = f"opset {imports[upto[1]]} of {upto[1]}"
+    limit = f"IR {most[1]}" if most else f"opset {upto[2]}" if upto else ""
+    version = f"ONNX Runtime {onnxruntime().__version__}"
+    return f"the model is IR {model.proto.ir_version}, {opset}: this {version} reads up to {limit}"
+
+
+def missing(lines: Iterable[str]) -> str | None:
+    """What a provider lacks, from what ONNX Runtime wrote to standard error while it tried; None if it said nothing."""
+    text = "\n".join(re.sub(r"\x1b\[[\d;]*m", "", line) for line in lines)
+    if found := re.search(r"with error: (\S+): cannot open shared object", text):
+        return f"its library {found[1]} is missing; pip install onnxruntime-gpu[cuda,cudnn] brings CUDA's"
+    if found := re.search(r"CUDA failure \d+: ([^;\n]+)", text):
+        return found[1].strip()
+    if found := re.search(r"with error: (.+)", text):
+        return f"its library cannot be loaded ({found[1].strip()})"
+    if found := re.search(r"Failed to create \w+\. (.+)", text):
+        return found[1].strip()
+    return None

@@ -1,0 +1,52 @@
+"""What runs a model, whatever runs it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+
+class CannotRun(Exception):  # noqa: N818 - a result that a check or a timing reports, not a fault
+    """A provider cannot run a model.
+
+    Attributes:
+        reason: Why not, in words.
+
+    >>> CannotRun("no CUDA device was found").reason
+    'no CUDA device was found'
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = " ".join(reason.split())
+
+
+class Runner(ABC):
+    """A model that is ready to run.
+
+    Attributes:
+        provider: Where it runs: ``"cpu"``, ``"cuda"``, ``"reference"`` or ONNX Runtime's name of a provider.
+        outputs: The names of the graph's outputs, in order.
+        nodes: How many nodes each of ONNX Runtime's providers took, after its own optimizations; None where the
+            runtime cannot tell.
+        session: The ``onnxruntime.InferenceSession``; None for the reference evaluator.
+    """
+
+    provider: str
+    outputs: tuple[str, ...]
+    nodes: dict[str, int] | None = None
+    session: Any = None
+
+    @abstractmethod
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """Compute the outputs, in order, in their own dtypes (bfloat16 and float8 by ml_dtypes).
+
+        Args:
+            feeds: An array for each input that has no initializer.
+
+        Raises:
+            CannotRun: The model does not run on these inputs.
+        """

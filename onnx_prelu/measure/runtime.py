@@ -1,0 +1,64 @@
+"""Where models run: providers by name, and what opens a model on one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..graph.model import Model
+from .installed import short
+from .reference import ReferenceRunner
+from .runner import CannotRun, Runner
+from .session import SessionRunner
+
+__all__ = ["CannotRun", "Request", "Runner", "open_runner", "requests"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A provider to run on.
+
+    Attributes:
+        provider: ``"cpu"``, ``"cuda"``, ``"reference"`` (onnx's reference evaluator), or the name of another of
+            ONNX Runtime's providers as the user wrote it.
+        required: Whether it is an error if it cannot run.
+    """
+
+    provider: str
+    required: bool
+
+
+def requests(providers: Sequence[str] | None) -> tuple[Request, ...]:
+    """The providers to run on. Whether they can run, and whether they exist, shows when they are opened.
+
+    Args:
+        providers: Names, all required. None stands for the CPU, and CUDA, which is not required.
+
+    >>> requests(["CUDAExecutionProvider", "cuda", "Dml"])
+    (Request(provider='cuda', required=True), Request(provider='Dml', required=True))
+    """
+    if providers is None:
+        return Request("cpu", True), Request("cuda", False)
+    unique = {short(provider): provider for provider in reversed(providers)}
+    ours = {"cpu", "cuda", "reference"}
+    found = {key: Request(key if key in ours else name, True) for key, name in unique.items()}
+    return tuple(found[key] for key in dict.fromkeys(map(short, providers)))
+
+
+def open_runner(model: Model, provider: str, *, threads: int | None = None, checking: bool = True) -> Runner:
+    """Make a model ready to run on a provider, and make sure that it is this provider that runs it.
+
+    Args:
+        model: The model.
+        provider: A name as in :class:`Request`.
+        threads: Threads for one node on the CPU; None for all that the process may use.
+        checking: Compute as precisely and repeatably as the provider can (no TF32, deterministic kernels), rather
+            than as fast.
+
+    Raises:
+        CannotRun: The provider cannot run this model; the reason says what is missing.
+        NoRuntime: ONNX Runtime is needed and not installed.
+    """
+    if short(provider) == "reference":
+        return ReferenceRunner(model)
+    return SessionRunner(model, provider, threads=threads, checking=checking)
