@@ -125,9 +125,7 @@ def _declared(info: ValueInfoProto) -> TensorType | None:
     tensor = info.type.tensor_type
     shape = None
     if tensor.HasField("shape"):
-        shape = tuple(
-            dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None for dim in tensor.shape.dim
-        )
+        shape = tuple(dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None for dim in tensor.shape.dim)
     known = TensorType(tensor.elem_type, shape)
     return None if known == TensorType(TensorProto.UNDEFINED, None) else known
 

@@ -78,7 +78,8 @@ def cost(model: Model, sizes: Mapping[str, Sequence[int]] | None = None) -> Cost
 
 
 def _bodies(proto: ModelProto) -> Iterator[Body]:
-    for root in (proto.graph, *proto.functions):
+    roots: tuple[Body, ...] = (proto.graph, *proto.functions)
+    for root in roots:
         yield from within(root)
 
 

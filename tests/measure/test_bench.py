@@ -1,0 +1,243 @@
+"""What a timing says of times that are given, and that a real run says it in full. Nothing asserts how fast it is."""
+
+import gc
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from onnx import numpy_helper, parser
+
+from onnx_prelu.graph.model import Model
+from onnx_prelu.measure import bench as room
+from onnx_prelu.measure import timing
+from onnx_prelu.measure.bench import Latency, bench
+from onnx_prelu.measure.inputs import Feeds, InputOptions
+from onnx_prelu.measure.runner import CannotRun, Runner
+
+
+def model(text: str) -> Model:
+    proto = parser.parse_model(f'<ir_version: 8, opset_import: ["":17]>\n{text}')
+    proto.graph.initializer.append(numpy_helper.from_array(np.eye(16, dtype=np.float32), "w"))
+    return Model(proto)
+
+
+SMALL = model("g (float[N,16] x) => (float[N,16] y) { z = MatMul(x, w)  y = Relu(z) }")
+OTHER = model("g (float[N,16] x) => (float[N,16] y) { z = MatMul(x, w)  y = Abs(z) }")
+
+
+@pytest.fixture(scope="module")
+def measured() -> Latency:
+    (latency,) = bench(SMALL, OTHER, providers=["cpu"], options=InputOptions(input_shape={"x": (3, 16)}), duration=0.2)
+    return latency
+
+
+def test_a_measurement_is_complete(measured: Latency):
+    assert (measured.status, measured.provider, measured.required, measured.threads) == ("measured", "cpu", True, 1)
+    assert measured.reason is None
+    assert measured.sizes == {"x": (3, 16)}
+    assert measured.rounds >= 5
+    assert len(measured.times_before_ms) == len(measured.times_after_ms) == measured.pairs >= 2 * measured.rounds
+    assert measured.verdict in ("faster", "slower", "no difference")
+
+
+def test_the_numbers_follow_from_the_times(measured: Latency):
+    before, after = np.array(measured.times_before_ms), np.array(measured.times_after_ms)
+    assert measured.before_ms == np.median(before) > 0
+    assert measured.after_ms == np.median(after) > 0
+    assert measured.ratio == pytest.approx(np.median(after / before))
+    assert measured.ci_low <= measured.ratio <= measured.ci_high
+    again = np.array(measured.times_again_ms) / before
+    assert measured.noise >= max(np.median(again), 1 / np.median(again)) - 1
+
+
+def test_to_dict_is_json(measured: Latency):
+    found = measured.to_dict()
+    assert json.loads(json.dumps(found)) == found
+    assert found["sizes"] == {"x": [3, 16]}
+    assert found["times_before_ms"] == pytest.approx(measured.times_before_ms, rel=1e-3)
+    assert {"provider", "status", "reason", "before_ms", "after_ms", "ratio", "ci_low", "ci_high", "noise"} <= set(
+        found
+    )
+    assert {"verdict", "threads", "required", "pairs", "outliers"} <= set(found)
+
+
+def test_progress_goes_from_nothing_to_all():
+    seen: list[str] = []
+    bench(SMALL, SMALL, providers=["cpu"], duration=0.05, progress=seen.append)
+    assert (seen[0], seen[-1]) == ("bench on cpu 0 %", "bench on cpu 100 %")
+    shares = [int(line.split()[-2]) for line in seen]
+    assert shares == sorted(shares)
+
+
+def test_a_provider_that_is_missing_is_not_run():
+    (latency,) = bench(SMALL, OTHER, providers=["NoSuchExecutionProvider"], duration=0.05)
+    assert (latency.status, latency.required, latency.verdict, latency.ratio) == ("not_run", True, None, None)
+    assert "NoSuch" in latency.reason
+    assert latency.to_dict()["before_ms"] is None
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_model_that_cannot_run_is_not_run(which):
+    refused = model("g (double[N,16] x) => (double[N,16] y) { y = nowhere.Op(x) }")
+    models = [SMALL, SMALL]
+    models[which] = refused
+    (latency,) = bench(*models, providers=["cpu"], duration=0.05)
+    assert latency.status == "not_run"
+    assert latency.reason
+
+
+def test_what_is_not_asked_for_and_missing_is_not_required(monkeypatch):
+    def refuse(*_: object, **__: object) -> Runner:
+        raise CannotRun("no device")
+
+    monkeypatch.setattr(room, "open_runner", refuse)
+    found = [(latency.provider, latency.required, latency.status) for latency in bench(SMALL, OTHER)]
+    assert found == [("cpu", True, "not_run"), ("cuda", False, "not_run")]
+
+
+def latency(ratio: float, low: float, high: float, verdict: str, **more: object) -> Latency:
+    values = {"before_ms": 1.0, "after_ms": ratio, "noise": 0.019, **more}
+    return Latency("cpu", "measured", True, 1, 3.0, ratio=ratio, ci_low=low, ci_high=high, verdict=verdict, **values)
+
+
+@pytest.mark.parametrize(
+    ("result", "sentence"),
+    [
+        (latency(0.617, 0.602, 0.633, "faster"), "1.62x faster [1.58, 1.66] on CPU, 1 thread"),
+        (latency(1.2, 1.1, 1.31, "slower"), "1.20x slower [1.10, 1.31] on CPU, 1 thread"),
+        (latency(0.96, 0.95, 0.98, "faster"), "1.042x faster [1.020, 1.053] on CPU, 1 thread"),
+        (
+            latency(0.998, 0.985, 1.012, "no difference"),
+            "no difference on CPU, 1 thread (ratio 0.998 [0.985, 1.012], noise ±1.9 %); --duration 20 resolves less",
+        ),
+        (
+            Latency("cuda", "not_run", False, 1, 3.0, reason="no CUDA device was found"),
+            "not run on CUDA: no CUDA device was found",
+        ),
+        (
+            Latency("DmlExecutionProvider", "not_run", True, 4, 3.0, reason="unknown"),
+            "not run on DmlExecutionProvider: unknown",
+        ),
+    ],
+)
+def test_sentences(result, sentence):
+    assert result.sentence() == sentence
+
+
+def test_threads_are_named():
+    result = replace(latency(1.0, 0.9, 1.1, "no difference"), threads=4, duration=30.0)
+    assert "on CPU, 4 threads" in result.sentence()
+    assert "--duration 120" in result.sentence()
+
+
+def test_inputs_in_rotation_have_both_signs_and_differ():
+    given = np.arange(3.0)
+    batch = {"x": np.zeros((4, 50), np.float32), "k": given}
+    rotation = room._rotation(Feeds({"x": (4, 50), "k": (3,)}, (batch,), frozenset("x")), seed=0)
+    assert len({feed["x"].tobytes() for feed in rotation}) == len(rotation) == 8
+    for feed in rotation:
+        assert feed["k"] is given
+        assert 0.2 < np.mean(feed["x"] > 0) < 0.8
+        assert 0.2 < np.mean(feed["x"] < 0) < 0.8
+        assert feed["x"].dtype == np.float32
+
+
+def test_inputs_that_are_given_are_all_there_is():
+    batch = {"x": np.ones(3)}
+    assert room._rotation(Feeds({"x": (3,)}, (batch,), frozenset()), seed=0) == [batch]
+
+
+class Clock:
+    """A clock that only moves when a session runs, and a record of what ran on which input."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.ran: list[tuple[str, int]] = []
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def perf_counter_ns(self) -> int:
+        return round(self.now * 1e9)
+
+    def opener(self, name: str, seconds: float) -> Callable[[], Runner]:
+        def run(feed: Mapping[str, np.ndarray]) -> None:
+            self.ran.append((name, int(feed["x"])))
+            self.now += seconds
+
+        return lambda: SimpleNamespace(run=run, provider="cpu", session=None)
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(timing, "time", clock)
+    return clock
+
+
+FEEDS = [{"x": np.array(number)} for number in range(8)]
+
+
+def test_times_are_those_of_the_clock(clock: Clock):
+    times = timing.measure(clock.opener("a", 0.002), clock.opener("b", 0.001), FEEDS, 3.0, lambda _: None)
+    assert times.shape[0] == 3
+    assert np.median(times, axis=(1, 2)) == pytest.approx([0.002, 0.001, 0.002], rel=1e-6)
+    assert clock.now == pytest.approx(3.0, rel=0.2)
+
+
+def test_fast_models_run_several_times_a_sample(clock: Clock):
+    times = timing.measure(clock.opener("a", 1e-6), clock.opener("b", 1e-6), FEEDS, 0.1, lambda _: None)
+    assert np.allclose(times, 1e-6)
+    assert len(clock.ran) / times.size > 40
+
+
+def test_slow_models_run_a_few_times_whatever_the_duration(clock: Clock):
+    times = timing.measure(clock.opener("a", 2.0), clock.opener("b", 1.0), FEEDS, 0.1, lambda _: None)
+    assert times.shape == (3, 5, 2)
+    assert len(clock.ran) == 3 * 5 * (1 + 2)  # sessions, rounds, a warm-up and two turns
+
+
+def test_both_models_see_the_same_inputs_in_any_order(clock: Clock):
+    timing.measure(clock.opener("a", 0.05), clock.opener("b", 0.05), FEEDS, 30.0, lambda _: None)
+    turns = [clock.ran[start : start + 3] for start in range(0, len(clock.ran), 3)]
+    measured = [turn for turn in turns if len({number for _, number in turn}) == 1 and turn[0][1] > 0]
+    orders = {tuple(name for name, _ in turn) for turn in measured}
+    assert orders == {("a", "b", "a"), ("a", "a", "b"), ("b", "a", "a")}
+    assert {number for _, number in clock.ran} == set(range(8))
+
+
+def test_cuda_keeps_inputs_and_outputs_on_the_device(monkeypatch):
+    """The binding as ONNX Runtime documents it; a stand-in takes the place of a device."""
+    calls: list[tuple[object, ...]] = []
+
+    class Binding:
+        def __getattr__(self, name: str) -> Callable[..., None]:
+            return lambda *values: calls.append((name, *values))
+
+    session = SimpleNamespace(io_binding=Binding, run_with_iobinding=lambda _: calls.append(("run",)))
+    values = SimpleNamespace(ortvalue_from_numpy=lambda array, device, number: (array.shape, device, number))
+    monkeypatch.setattr(timing, "onnxruntime", lambda: SimpleNamespace(OrtValue=values))
+    monkeypatch.setattr(timing, "errors", lambda: (RuntimeError,))
+    runner = SimpleNamespace(provider="cuda", session=session, outputs=("y",), run=None)
+    call = timing._call(runner, {"x": np.zeros((2, 3), np.float32)})
+    assert calls == [("bind_ortvalue_input", "x", ((2, 3), "cuda", 0)), ("bind_output", "y", "cuda", 0)]
+    calls.clear()
+    call()
+    assert calls == [("run",), ("synchronize_outputs",)]
+
+
+def test_the_collector_is_off_meanwhile_and_on_again(clock: Clock, monkeypatch):
+    states: list[bool] = []
+    opener = clock.opener("a", 0.1)
+
+    def opened() -> Runner:
+        states.append(gc.isenabled())
+        return opener()
+
+    assert gc.isenabled()
+    timing.measure(opened, opened, FEEDS, 0.1, lambda _: None)
+    assert gc.isenabled()
+    assert not any(states)
