@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..graph.model import Model
 from .inputs import Feeds, InputOptions, draw
 from .runtime import CannotRun, Request, open_runner, requests
-from .stats import Verdict, interval, noise_floor, outliers, verdict
+from .stats import LEAST_NOISE, Verdict, interval, noise_floor, outliers, verdict
 from .timing import AFTER, AGAIN, BEFORE, Feed, measure
 from .values import values
 
@@ -37,7 +37,8 @@ class Latency:
         ratio: Median of after over before, pair by pair: below 1 the second model is faster.
         ci_low: Lower end of the ratio's 95 % bootstrap interval.
         ci_high: Its upper end.
-        noise: How far from 1 the first model gets against itself, as a relative difference.
+        noise: How far from 1 the first model gets against itself, as a relative difference; at least
+            :data:`~.stats.LEAST_NOISE`.
         verdict: What follows from these.
         duration: Seconds that the measurement was asked to take.
         sizes: The input shapes that ran.
@@ -98,10 +99,9 @@ class Latency:
             )
             times, low, high = (f"{end:.{digits}f}" for end in ends)
             return f"{times}x {self.verdict} [{low}, {high}] on {where}"
-        return (
-            f"no difference on {where} (ratio {self.ratio:.3f} [{self.ci_low:.3f}, {self.ci_high:.3f}], "
-            f"noise ±{100 * self.noise:.1f} %); --duration {max(_LONGER, 4 * self.duration):g} resolves less"
-        )
+        ratio = f"ratio {self.ratio:.3f} [{self.ci_low:.3f}, {self.ci_high:.3f}], noise ±{100 * self.noise:.1f} %"
+        longer = f"; --duration {max(_LONGER, 4 * self.duration):g} resolves less" if self.noise > LEAST_NOISE else ""
+        return f"no difference on {where} ({ratio}){longer}"
 
 
 def bench(

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 Verdict = Literal["faster", "slower", "no difference"]
 Ratios = NDArray[np.float64]
 
+LEAST_NOISE = 0.01
+"""What two sessions of one file may differ by anywhere; a few rounds that happen to agree do not prove less."""
+
 _RESAMPLES = 1000
 _AT_ONCE = 50  # resamples drawn together: bounds the memory
 
@@ -59,9 +62,9 @@ def noise_floor(ratios: Ratios, *, seed: int = 0) -> float:
         seed: Of the resampling.
 
     Returns:
-        A relative difference: 0.02 says that ratios from 1/1.02 to 1.02 mean nothing.
+        A relative difference, at least :data:`LEAST_NOISE`: 0.02 says that ratios from 1/1.02 to 1.02 mean nothing.
     """
-    return max(_distance(end) for end in interval(ratios, seed=seed))
+    return max(LEAST_NOISE, *(_distance(end) for end in interval(ratios, seed=seed)))
 
 
 def verdict(ratio: float, low: float, high: float, noise: float) -> Verdict:

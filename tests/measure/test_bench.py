@@ -114,6 +114,10 @@ def latency(ratio: float, low: float, high: float, verdict: str, **more: object)
             "no difference on CPU, 1 thread (ratio 0.998 [0.985, 1.012], noise ±1.9 %); --duration 20 resolves less",
         ),
         (
+            latency(1.002, 0.999, 1.005, "no difference", noise=0.01),
+            "no difference on CPU, 1 thread (ratio 1.002 [0.999, 1.005], noise ±1.0 %)",
+        ),
+        (
             Latency("cuda", "not_run", False, 1, 3.0, reason="no CUDA device was found"),
             "not run on CUDA: no CUDA device was found",
         ),

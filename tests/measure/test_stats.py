@@ -68,7 +68,7 @@ def test_one_round_of_one_pair_is_its_own_interval():
     assert interval(np.array([[1.25]])) == (1.25, 1.25)
 
 
-@pytest.mark.parametrize(("ratio", "noise"), [(1.0, 0.0), (1.25, 0.25), (0.8, 0.25)])
+@pytest.mark.parametrize(("ratio", "noise"), [(1.0, 0.01), (1.002, 0.01), (1.25, 0.25), (0.8, 0.25)])
 def test_noise_is_the_same_for_a_ratio_and_its_inverse(ratio, noise):
     assert noise_floor(np.full((5, 10), ratio)) == pytest.approx(noise)
 
