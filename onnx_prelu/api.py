@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
@@ -27,10 +27,10 @@ from .passes.engine import Scope, inspect_sites, rewrite_sites
 from .passes.plan import Plan
 from .report.report import Report
 
-Source = str | os.PathLike[str] | onnx.ModelProto | gs.Graph
+Source: TypeAlias = str | os.PathLike[str] | onnx.ModelProto | gs.Graph
 """A model: a path, a ModelProto or a graphsurgeon graph. It is never changed."""
 
-Progress = Callable[[str], None]
+Progress: TypeAlias = Callable[[str], None]
 """Called with what is being done now."""
 
 

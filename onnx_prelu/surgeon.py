@@ -15,7 +15,7 @@ import onnx_graphsurgeon as gs
 from .api import rewrite
 
 
-@gs.Graph.register()
+@gs.Graph.register()  # type: ignore[untyped-decorator]
 def prelu_to_relu(self: gs.Graph, **options: Any) -> gs.Graph:
     """The graph with its PReLUs lowered to ReLU; the graph itself is not changed.
 
@@ -29,7 +29,7 @@ def prelu_to_relu(self: gs.Graph, **options: Any) -> gs.Graph:
     return rewrite(self, to="relu", **options).graph
 
 
-@gs.Graph.register()
+@gs.Graph.register()  # type: ignore[untyped-decorator]
 def relu_to_prelu(self: gs.Graph, **options: Any) -> gs.Graph:
     """The graph with double-width ReLU layers folded, and PReLUs spelled as PRelu; the graph itself is not changed.
 

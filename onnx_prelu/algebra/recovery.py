@@ -183,9 +183,7 @@ def _floats_between(low: float, high: float, dtype: DTypeLike) -> list[float] | 
 
 def _decimal(value: float, dtype: DTypeLike) -> str:
     """The shortest digits that read back as this number of ``dtype``."""
-    stored = np.asarray(value).astype(dtype)
-    text = str(stored) if stored.dtype.kind == "V" else np.format_float_scientific(stored, unique=True)
-    return text.split("e")[0].rstrip("0")
+    return str(np.asarray(value).astype(dtype)).split("e")[0].strip("0.")
 
 
 def _shortest(low: float, high: float, dtype: DTypeLike) -> float | None:

@@ -109,8 +109,8 @@ class SlopeSummary:
         value = slope.value
         if value is None or not value.size:
             return cls(None if value is None else value.shape, None, None, 0, 0, 0, 0)
-        counts = (int(np.sum(found)) for found in (value < 0, value == 0, value > 1))
-        return cls(value.shape, float(value.min()), float(value.max()), *counts, value.size)
+        negative, zero, above_one = (int(np.sum(found)) for found in (value < 0, value == 0, value > 1))
+        return cls(value.shape, float(value.min()), float(value.max()), negative, zero, above_one, value.size)
 
 
 @dataclass(frozen=True)

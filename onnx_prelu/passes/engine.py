@@ -7,7 +7,7 @@ after the spelled sites, from the first layer to the last.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..errors import BadUsage, Reason, Refused
@@ -33,28 +33,27 @@ class Scope:
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
 
-    def check(self, names: Sequence[str]) -> None:
-        """Refuse a pattern that matches nothing.
+    def among(self, names: Sequence[str]) -> Callable[[Sequence[str]], bool]:
+        """A predicate that tells of a site, by its names, whether it is meant.
+
+        Args:
+            names: All names that sites have.
 
         Raises:
-            BadUsage: One of the patterns matches no site.
+            BadUsage: A pattern matches none of them.
         """
+        known = frozenset(names)
         for option, patterns in (("--only", self.only), ("--skip", self.skip)):
             for pattern in patterns:
-                if not _matches((pattern,), names, names):
-                    known = ", ".join(dict.fromkeys(names)) if names else "none"
-                    raise BadUsage(f"{option} {pattern} matches no site", todo=f"the sites are: {known}"[:300])
-
-    def holds(self, names: Sequence[str], everything: Sequence[str]) -> bool:
-        """True if a site of these names is meant, among all names that sites have."""
-        if self.only and not _matches(self.only, names, everything):
-            return False
-        return not _matches(self.skip, names, everything)
+                if not _matches((pattern,), names, known):
+                    sites = ", ".join(dict.fromkeys(names)) or "none"
+                    raise BadUsage(f"{option} {pattern} matches no site", todo=f"the sites are: {sites}"[:300])
+        only, skip = self.only or ("*",), self.skip
+        return lambda site: _matches(only, site, known) and not _matches(skip, site, known)
 
 
-def _matches(patterns: Sequence[str], names: Sequence[str], everything: Sequence[str]) -> bool:
+def _matches(patterns: Sequence[str], names: Sequence[str], known: frozenset[str]) -> bool:
     """A pattern that is a name itself means that name alone; otherwise it is a glob."""
-    known = set(everything)
     return any(
         pattern in names if pattern in known else any(fnmatch.fnmatchcase(name, pattern) for name in names)
         for pattern in patterns
@@ -70,17 +69,16 @@ def rewrite_sites(draft: Draft, policy: Policy, scope: Scope) -> list[tuple[Plan
     """
     sites = find_sites(draft)
     relus = relu_layers(draft, sites) if policy.folds else []
-    everything = [name for site in sites for name in named(site)] + [node.label for node in relus]
-    scope.check(everything)
+    meant = scope.among([name for site in sites for name in named(site)] + [node.label for node in relus])
     decided: list[tuple[Plan | None, Choice]] = []
     for site in sites:
-        if scope.holds(list(named(site)), everything):
+        if meant(list(named(site))):
             plan, choice = choose(draft, site, policy)
             if plan is not None:
                 commit(draft, plan.edit)
             decided.append((plan, choice))
     for node in relus:
-        if scope.holds([node.label], everything):
+        if meant([node.label]):
             decided.extend(_fold(draft, node))
     return decided
 
@@ -111,11 +109,10 @@ def inspect_sites(draft: Draft, scope: Scope) -> list[Choice]:
     """What could be done at each site: every form planned, none committed."""
     sites = find_sites(draft)
     relus = relu_layers(draft, sites)
-    everything = [name for site in sites for name in named(site)] + [node.label for node in relus]
-    scope.check(everything)
-    choices = [_inspected(draft, site) for site in sites if scope.holds(list(named(site)), everything)]
+    meant = scope.among([name for site in sites for name in named(site)] + [node.label for node in relus])
+    choices = [_inspected(draft, site) for site in sites if meant(list(named(site)))]
     for node in relus:
-        if scope.holds([node.label], everything):
+        if meant([node.label]):
             choices.extend(_foldable(draft, node))
     return choices
 

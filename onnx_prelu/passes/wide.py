@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import ml_dtypes
 import numpy as np
 import onnx
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from ..algebra.floats import is_normal
 from ..algebra.lanes import Lanes, split
@@ -108,7 +108,7 @@ def wide_plan(
     return Plan(form, node, edit, False, region, activation, before, layers.before.x, outputs, -1, lanes, seam, note)
 
 
-def _stays_normal(layer: Linear, slopes: NDArray[np.float64], dtype: np.dtype) -> NDArray[np.bool_]:  # type: ignore[type-arg]
+def _stays_normal(layer: Linear, slopes: NDArray[np.float64], dtype: DTypeLike) -> NDArray[np.bool_]:
     """Which units' rows stay in the normal range, times the absolute value of their slopes."""
     scaled = layer.rows() * np.abs(slopes)[:, None]
     result: NDArray[np.bool_] = np.all(is_normal(scaled, dtype), axis=1)

@@ -6,11 +6,14 @@ import onnx.parser
 import pytest
 from onnx import helper, numpy_helper
 
-from onnx_prelu.errors import BadInput, BadUsage
+from onnx_prelu.errors import BadInput, BadUsage, Refused
 from onnx_prelu.graph.draft import Draft
 from onnx_prelu.graph.model import load
 from onnx_prelu.passes.choose import policy
+from onnx_prelu.passes.elementwise import plan_elementwise
 from onnx_prelu.passes.engine import Scope, inspect_sites, rewrite_sites
+from onnx_prelu.passes.fold import plan_fold
+from onnx_prelu.passes.sites import find_sites
 from tests.oracle import assert_same_bits, run
 from tests.rewriting import rewritten
 
@@ -227,6 +230,32 @@ def test_a_form_that_is_not_this_prelu_is_refused_and_mirror_takes_the_site(form
     assert choice.form == "mirror"
     assert choice.refusals[form].node == "n_h"
     assert choice.reason.startswith(f"not {form}: ")
+
+
+@pytest.mark.parametrize("form", ["mirror", "skip", "skip-outside", "split"])
+def test_a_form_put_in_twice_changes_nothing(form):
+    once, _ = rewritten(model(), form=form)
+    twice, choices = rewritten(once, form=form)
+    assert twice.SerializeToString() == once.SerializeToString()
+    assert not any(choice.form or choice.refused for choice in choices)
+
+
+def test_a_site_that_has_the_form_already_says_so():
+    bench = Draft(load(rewritten(model(), form="mirror")[0]))
+    (site,) = find_sites(bench)
+    with pytest.raises(Refused) as caught:
+        plan_elementwise("mirror", bench, site)
+    assert caught.value.reason.code == "same-form"
+
+
+def test_a_relu_layer_without_pairs_is_no_site():
+    proto = model(CHAIN.replace("PRelu(z, a)", "Relu(z)"))
+    bench = Draft(load(proto))
+    (relu,) = [node for node in bench.index.nodes() if node.op == "Relu"]
+    with pytest.raises(Refused) as caught:
+        plan_fold(bench, relu)
+    assert (caught.value.reason.code, caught.value.reason.node) == ("no-pairs", "n_h")
+    assert rewritten(proto, to="prelu")[1] == []
 
 
 def test_freeze_takes_overridable_weights_as_constants():
