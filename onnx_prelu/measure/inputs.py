@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..graph.model import Model
 from .data import given
-from .dtypes import numpy_dtype
+from .dtypes import is_float, numpy_dtype
 from .runner import CannotRun, Runner
 from .sizes import Shape, candidates, fixed
 from .spec import InputSpec, specs
@@ -21,6 +21,9 @@ from .values import SCALES, values
 __all__ = ["Feeds", "InputOptions", "InputSpec", "draw", "specs"]
 
 Feed = dict[str, NDArray[Any]]
+
+_OUTPUTS = 16  # elements of an output, at least, in all batches of a scale ...
+_MOST = 8  # ... unless that takes more batches than this
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,13 @@ class Feeds:
         sizes: The shape of each input.
         batches: Arrays by input. Of drawn values there are several batches, of several scales and both signs; one
             where the user gives all values.
+        scales: The scale of each batch, one of :data:`~.values.SCALES`.
         drawn: The inputs whose values were drawn.
     """
 
     sizes: dict[str, Shape]
     batches: tuple[Feed, ...]
+    scales: tuple[float, ...]
     drawn: frozenset[str]
 
 
@@ -75,22 +80,35 @@ def draw(model: Model, options: InputOptions, runner: Runner) -> Feeds:
     wanted = specs(model.proto)
     data = {} if options.inputs is None else given(options.inputs, wanted)
     failure: CannotRun | None = None
-    ran: dict[str, Shape] | None = None
+    ran: tuple[dict[str, Shape], list[NDArray[Any]]] | None = None
     for sizes in candidates(fixed(wanted, options.input_shape, options.dim, data)):
         try:
-            results = runner.run(_batch(wanted, sizes, data, options.seed, 0))
+            results = runner.run(_batch(wanted, sizes, data, options.seed, SCALES[0], 0))
         except CannotRun as refusal:
             failure = failure or refusal
             continue
-        ran = ran or sizes
+        ran = ran or (sizes, results)
         if any(result.size for result in results):
-            ran = sizes
+            ran = sizes, results
             break
     if ran is None:
         raise failure or CannotRun("its inputs are too large to try")
-    drawn = frozenset(ran.keys() - data.keys())
-    count = len(SCALES) if drawn else 1
-    return Feeds(ran, tuple(_batch(wanted, ran, data, options.seed, which) for which in range(count)), drawn)
+    sizes, results = ran
+    drawn = frozenset(sizes.keys() - data.keys())
+    plan = _plan(results) if drawn else [(SCALES[0], 0)]
+    batches = tuple(_batch(wanted, sizes, data, options.seed, scale, which) for scale, which in plan)
+    return Feeds(sizes, batches, tuple(scale for scale, _ in plan), drawn)
+
+
+def _plan(results: Sequence[NDArray[Any]]) -> list[tuple[float, int]]:
+    """The scale of each batch, and its number among those of this scale.
+
+    An error is judged against the largest output of a scale. A single small output says little about that, so
+    models with few outputs get more batches.
+    """
+    fewest = min((result.size for result in results if result.size and is_float(result.dtype)), default=_OUTPUTS)
+    most = min(-(-_OUTPUTS // fewest), _MOST)
+    return [(scale, which) for scale in SCALES for which in range(max(most, 3 if scale == SCALES[0] else 1))]
 
 
 def _batch(
@@ -98,12 +116,13 @@ def _batch(
     sizes: Mapping[str, Shape],
     data: Mapping[str, NDArray[Any]],
     seed: int,
+    scale: float,
     which: int,
 ) -> Feed:
-    rng = np.random.default_rng([seed, which])
+    rng = np.random.default_rng([seed, SCALES.index(scale), which])
     return {
         spec.name: data[spec.name]
         if spec.name in data
-        else values(numpy_dtype(spec.dtype), sizes[spec.name], which, rng)
+        else values(numpy_dtype(spec.dtype), sizes[spec.name], scale, which, rng)
         for spec in wanted
     }

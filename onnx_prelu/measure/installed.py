@@ -43,6 +43,12 @@ def _import() -> ModuleType:
     return module
 
 
+def release() -> tuple[int, int]:
+    """The runtime's release, as in (1, 26)."""
+    major, minor = onnxruntime().__version__.split(".")[:2]
+    return int(major), int(minor)
+
+
 def short(provider: str) -> str:
     """A provider's name without what all have in common, and without case.
 

@@ -1,0 +1,282 @@
+"""Whether two models compute the same, provider by provider."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from onnx import ModelProto
+
+from ..graph.model import Model
+from ..graph.types import infer
+from .compare import Difference
+from .inputs import Feeds, InputOptions, draw
+from .installed import release
+from .interface import difference
+from .judge import Limits, Output, judge, repeats
+from .pairs import Pair, PairResult, compare_pair
+from .runtime import CannotRun, Request, Runner, open_runner, requests
+from .tolerance import Tolerance
+from .trials import Trial, outside_patterns, trials
+from .watch import Spread, Watch, spreads
+
+__all__ = ["Check", "Output", "Pair", "PairResult", "Spread", "Tolerance", "Watch", "check"]
+
+Status = Literal["passed", "failed", "not_run"]
+
+_DEFAULTS = InputOptions()
+_PRELU_KEEPS_INFINITY = (1, 27)  # before this release of ONNX Runtime, PRelu(±inf) is NaN on the CPU
+
+
+@dataclass(frozen=True)
+class Check:
+    """How two models compare on one provider.
+
+    Attributes:
+        provider: Where both ran.
+        status: ``"passed"``, ``"failed"``, or ``"not_run"`` where nothing can be said.
+        required: Whether this provider was asked for by name, or is the CPU.
+        reason: Why it is not ``"passed"``, in words.
+        max_abs: The largest difference in any output; None if none was compared. So are the next two.
+        max_rel: The same, relative to the output's largest magnitude among inputs of one scale.
+        max_ulp: The most floats of its type that a value is away.
+        tolerance: What is allowed, at the output that comes nearest to it or passes it most; None where values have
+            to be equal.
+        outputs: Each output.
+        sizes: The shapes of the inputs.
+        batches: How many batches ran.
+        deterministic: Whether the original, run twice on the same inputs, gives the same bits; None if it did not run.
+        zero_signs: Zeros of which only the sign differs, in all outputs.
+        pairs: Each rewritten site alone.
+        spread: How many units of each site saw both sides of zero.
+        nodes: How many nodes of the second model each of ONNX Runtime's providers took; None if it cannot tell.
+        notes: What else the reader should know.
+    """
+
+    provider: str
+    status: Status
+    required: bool
+    reason: str | None = None
+    max_abs: float | None = None
+    max_rel: float | None = None
+    max_ulp: float | None = None
+    tolerance: Tolerance | None = None
+    outputs: tuple[Output, ...] = ()
+    sizes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    batches: int = 0
+    deterministic: bool | None = None
+    zero_signs: int = 0
+    pairs: tuple[PairResult, ...] = ()
+    spread: tuple[Spread, ...] = ()
+    nodes: dict[str, int] | None = None
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The attributes as a dict of plain values; numbers may be infinite."""
+        return asdict(self)
+
+
+def check(
+    a: Model,
+    b: Model,
+    *,
+    providers: Sequence[str] | None = None,
+    options: InputOptions = _DEFAULTS,
+    atol: float | None = None,
+    rtol: float | None = None,
+    signed_zeros: bool = False,
+    exact: bool = False,
+    pairs: Sequence[Pair] = (),
+    watch: Sequence[Watch] = (),
+    progress: Callable[[str], None] | None = None,
+) -> tuple[Check, ...]:
+    """Compare two models on the same inputs.
+
+    Args:
+        a: The original.
+        b: The model that has to compute the same.
+        providers: Providers by name, all required; None for the CPU, and CUDA where it truly runs.
+        options: Sizes and values of the inputs.
+        atol: Allowed difference as a share of the output's largest magnitude; None for the type's own.
+        rtol: Allowed difference as a share of each value, added to that; None for the type's own.
+        signed_zeros: Fail where only the sign of a zero differs.
+        exact: The values have to be equal on the CPU. Where ``atol`` or ``rtol`` is given, that counts instead.
+        pairs: Rewritten sites, to be run alone too.
+        watch: Tensors of the original of which to tell how many units saw both sides of zero.
+        progress: Called with what is being done now.
+
+    Returns:
+        One result for each provider. Where the interfaces differ nothing is run, and the required ones have failed.
+
+    Raises:
+        BadInput: The given data cannot be read, or do not fit the inputs.
+        BadUsage: A shape or dimension is asked for that the model does not have.
+        NoRuntime: ONNX Runtime is needed and not installed.
+    """
+    asked = requests(providers)
+    apart = difference(a.proto, b.proto)
+    if apart is not None:
+        return tuple(Check(each.provider, "failed", True, reason=apart) for each in asked if each.required)
+    limits = Limits(signed_zeros=signed_zeros, atol=atol, rtol=rtol)
+    return tuple(_Comparison(a, b, request, options, limits, exact, progress).run(pairs, watch) for request in asked)
+
+
+@dataclass(frozen=True)
+class _Original:
+    """What the original does on a provider."""
+
+    runner: Runner
+    feeds: Feeds
+    inside: list[Trial]
+    outside: list[Trial]
+    again: list[Difference]
+
+    @property
+    def deterministic(self) -> bool:
+        return not any(each.unequal or each.lost or each.patterns for each in self.again)
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """Two models of one interface on one provider."""
+
+    a: Model
+    b: Model
+    request: Request
+    options: InputOptions
+    limits: Limits
+    exact: bool
+    progress: Callable[[str], None] | None
+
+    def run(self, pairs: Sequence[Pair], watch: Sequence[Watch]) -> Check:
+        """Compare them, with each site alone, and see which units the inputs reach."""
+        provider, required = self.request.provider, self.request.required
+        self._tell()
+        try:
+            original = self._original()
+        except CannotRun as refusal:
+            return Check(provider, "not_run", required, reason=refusal.reason)
+        alone = self._alone(pairs, original.feeds)
+        limits = self._limits(self.exact and original.deterministic)
+        found = Check(
+            provider=original.runner.provider,
+            status="failed",
+            required=required,
+            sizes=original.feeds.sizes,
+            batches=len(original.inside),
+            deterministic=original.deterministic,
+            pairs=alone,
+        )
+        self._tell()
+        try:
+            second = open_runner(self.b, provider)
+            rows = judge(original.inside, original.runner.outputs, second, limits)
+            patterns = outside_patterns(original.outside, second)
+        except CannotRun as refusal:
+            return replace(found, reason=f"the first model runs, but the second does not: {refusal.reason}")
+        rows = tuple(replace(row, random=again.excess > 1) for row, again in zip(rows, original.again, strict=True))
+        spread, unseen = self._spread(watch, original)
+        status, reason = _verdict(rows, alone)
+        notes = (*_notes(rows, alone, original), *self._outside(rows, patterns), *unseen)
+        found = replace(found, status=status, reason=reason, spread=spread, nodes=second.nodes, notes=notes)
+        return _with_numbers(found, rows)
+
+    def _tell(self, what: str = "") -> None:
+        if self.progress is not None:
+            self.progress(f"check on {self.request.provider}{what}")
+
+    def _limits(self, exact: bool) -> Limits:
+        """With equal bits where they are promised, which is on the CPU, unless the user gives a tolerance."""
+        given = self.limits.atol is not None or self.limits.rtol is not None
+        return replace(self.limits, exact=exact and self.request.provider == "cpu" and not given)
+
+    def _original(self) -> _Original:
+        runner = open_runner(self.a, self.request.provider)
+        feeds = draw(self.a, self.options, runner)
+        inside, outside = trials(runner, feeds)
+        again = repeats(inside[0], runner.run(inside[0].feed), self.limits)
+        return _Original(runner, feeds, inside, outside, again)
+
+    def _alone(self, pairs: Sequence[Pair], feeds: Feeds) -> tuple[PairResult, ...]:
+        known = infer(self.a, feeds.sizes) if pairs else {}
+        results = []
+        for count, pair in enumerate(pairs, 1):
+            self._tell(f", site {count} of {len(pairs)} alone")
+            limits = self._limits(pair.exact)
+            results.append(compare_pair(pair, self.request.provider, limits, known, self.options.seed))
+        return tuple(results)
+
+    def _spread(self, watch: Sequence[Watch], original: _Original) -> tuple[tuple[Spread, ...], tuple[str, ...]]:
+        try:
+            return spreads(self.a, self.request.provider, watch, [trial.feed for trial in original.inside]), ()
+        except CannotRun as refusal:
+            return (), (f"which units saw both sides of zero is not known: {refusal.reason}",)
+
+    def _outside(self, rows: Sequence[Output], patterns: int) -> tuple[str, ...]:
+        """What is said of differences where nothing is promised."""
+        count = patterns + sum(row.difference.patterns for row in rows)
+        if not count:
+            return ()
+        line = (
+            f"where inputs are not finite or overflow the original, {count} elements differ in NaN or infinity: "
+            "outside of what a form promises, not counted as a failure"
+        )
+        models = (self.a.proto, self.b.proto)
+        if self.request.provider == "cpu" and release() < _PRELU_KEEPS_INFINITY and any(map(_has_prelu, models)):
+            line += "; this ONNX Runtime gives NaN for PRelu(±inf), as all before 1.27 do"
+        return (line,)
+
+
+def _has_prelu(proto: ModelProto) -> bool:
+    return any(node.op_type == "PRelu" for node in proto.graph.node)
+
+
+def _verdict(rows: Sequence[Output], alone: Sequence[PairResult]) -> tuple[Status, str | None]:
+    random = next((row for row in rows if row.random), None)
+    failed = next((row for row in rows if row.failure and not row.random), None)
+    if failed is not None:
+        return "failed", f"output '{failed.name}' {failed.failure}"
+    site = next((each for each in alone if each.status == "failed"), None)
+    if site is not None:
+        return "failed", f"site '{site.node}' {site.reason}"
+    if random is not None:
+        return "not_run", f"the original is random: run twice, it gives output '{random.name}' in two ways"
+    void = next((row for row in rows if not row.difference.compared), None)
+    if void is not None:
+        what = "is empty" if 0 in void.shape else "of the original is NaN or infinite"
+        return "not_run", f"output '{void.name}' {what} on all inputs that were tried, so nothing was compared"
+    return "passed", None
+
+
+def _notes(rows: Sequence[Output], alone: Sequence[PairResult], original: _Original) -> Iterator[str]:
+    if not original.deterministic:
+        yield "the original is not deterministic: run twice on the same inputs, its bits differ"
+    blind = [f"'{row.name}'" for row in rows if not row.shows]
+    if blind:
+        which = "no output" if len(blind) == len(rows) else ", ".join(blind)
+        shows = "can show" if len(blind) == len(rows) else "can hardly show"
+        yield f"{which} {shows} a difference: saturated, the same whatever comes in, or no float"
+    left_out = [each for each in alone if each.status == "not_run"]
+    if left_out:
+        yield f"site '{left_out[0].node}' was not compared alone{_and(len(left_out) - 1)}: {left_out[0].reason}"
+
+
+def _and(more: int) -> str:
+    return f" (nor {more} more)" if more else ""
+
+
+def _with_numbers(found: Check, rows: tuple[Output, ...]) -> Check:
+    """The check with what is largest over its outputs."""
+    compared = [row.difference for row in rows if row.difference.compared]
+    rels = [each.max_rel for each in compared if each.max_rel is not None]
+    worst = max((row for row in rows if row.tolerance), key=lambda row: row.difference.excess, default=None)
+    return replace(
+        found,
+        outputs=rows,
+        max_abs=max((each.max_abs for each in compared), default=None),
+        max_rel=max(rels, default=None),
+        max_ulp=max((each.max_ulp for each in compared), default=None),
+        tolerance=worst.tolerance if worst is not None else None,
+        zero_signs=sum(each.zero_signs for each in compared),
+    )

@@ -1,0 +1,99 @@
+"""What the original computes on each batch, kept to finite values: that is what a rewrite is held to.
+
+A form promises nothing where inputs are NaN or infinite, or where the original overflows. Such a batch is set aside, to
+be reported, and a tame one is judged in its place, so that something is verified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .compare import patterns
+from .dtypes import is_float
+from .inputs import Feed, Feeds
+from .runner import Runner
+
+_STEP = 1 / 8  # an overflowing batch is made smaller by this factor, again and again
+_STEPS = 12
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A batch, and what the original computes on it.
+
+    Attributes:
+        feed: The inputs.
+        expected: The original's outputs.
+        group: What the inputs have in common in scale: outputs of one group have magnitudes that compare.
+    """
+
+    feed: Feed
+    expected: list[NDArray[Any]]
+    group: tuple[float, float]
+
+
+def trials(runner: Runner, feeds: Feeds) -> tuple[list[Trial], list[Trial]]:
+    """Run the original on each batch.
+
+    Args:
+        runner: The original.
+        feeds: The batches.
+
+    Returns:
+        The trials to judge by, and those outside of what is promised, which stand among the first in tame form.
+
+    Raises:
+        CannotRun: The original does not run on a batch.
+    """
+    inside: list[Trial] = []
+    outside: list[Trial] = []
+    for batch, scale in zip(feeds.batches, feeds.scales, strict=True):
+        first = Trial(batch, runner.run(batch), (scale, 1.0))
+        tame = _tame(runner, first, feeds.drawn)
+        inside.append(tame)
+        if tame is not first:
+            outside.append(first)
+    return inside, outside
+
+
+def outside_patterns(outside: Sequence[Trial], runner: Runner) -> int:
+    """In how many elements a model differs in NaN and infinities from what the original gives on such trials.
+
+    Raises:
+        CannotRun: The model does not run on a trial.
+    """
+    pairs = ((a, b) for trial in outside for a, b in zip(trial.expected, runner.run(trial.feed), strict=True))
+    return sum(patterns(a, b) for a, b in pairs if a.shape == b.shape)
+
+
+def _tame(runner: Runner, trial: Trial, drawn: frozenset[str]) -> Trial:
+    """The trial itself if all is finite, else one like it: NaN and infinite inputs 0, drawn ones small enough."""
+    if not _finite(trial.feed.values()):
+        feed = {name: _finite_part(value) for name, value in trial.feed.items()}
+        trial = Trial(feed, runner.run(feed), trial.group)
+    if _finite(trial.expected) or not drawn:
+        return trial
+    smaller = trial
+    for _ in range(_STEPS):
+        feed = {name: _scaled(value, _STEP) if name in drawn else value for name, value in smaller.feed.items()}
+        smaller = Trial(feed, runner.run(feed), (trial.group[0], smaller.group[1] * _STEP))
+        if _finite(smaller.expected):
+            return smaller
+    return trial  # NaN or infinite whatever comes in: those elements are left out, one by one
+
+
+def _finite(arrays: Iterable[NDArray[Any]]) -> bool:
+    return all(bool(np.isfinite(array).all()) for array in arrays if is_float(array.dtype))
+
+
+def _finite_part(value: NDArray[Any]) -> NDArray[Any]:
+    return np.where(np.isfinite(value), value, np.zeros((), value.dtype)) if is_float(value.dtype) else value
+
+
+def _scaled(value: NDArray[Any], factor: float) -> NDArray[Any]:
+    return (value.astype(np.float64) * factor).astype(value.dtype) if is_float(value.dtype) else value
