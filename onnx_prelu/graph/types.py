@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from onnx.helper import tensor_dtype_to_np_dtype
 
 from ..errors import BadInput
 from .model import Model, array
+from .shapes import constants, settle
 
 _FEW = 128  # elements. Shape inference reads the values of shapes, axes and the like: at most one a dimension
 _PACKED = {
@@ -77,15 +78,16 @@ def byte_count(dtype: int, elements: int) -> int | None:
 
 
 def infer(model: Model, inputs: Mapping[str, Sequence[int]] | None = None) -> dict[str, TensorType]:
-    """Find the types of the top-level tensors by ONNX's shape inference.
+    """Find the types of the top-level tensors by ONNX's shape inference, shapes that the model computes included.
 
     The model is not changed, and no weight of more than 128 elements is read or copied, so models of any size
     will do. Where inference fails, what the model declares is the answer.
 
     Args:
         model: The model.
-        inputs: Shapes to take for graph inputs, by name, in place of the declared ones. Symbolic dimensions
-            that the model declares for other tensors than inputs do not count then.
+        inputs: Shapes to take for graph inputs, by name, in place of the declared ones: those of a run, in which
+            other inputs that have an initializer keep its value. Symbolic dimensions that the model declares for
+            other tensors than inputs do not count then.
 
     Returns:
         The inputs, the initializers (sparse ones too) and the outputs of nodes of which something is known.
@@ -97,12 +99,24 @@ def infer(model: Model, inputs: Mapping[str, Sequence[int]] | None = None) -> di
     lean = _lean_model(model)
     if inputs:
         _fix(lean.graph, inputs)
+        _take_values(lean, inputs)
+    found, known = _inferred(lean), constants(lean)
+    while len(shapes := _fixed(found)) < len(found) and settle(lean, shapes, known):
+        found = _inferred(lean)
+    return found
+
+
+def _inferred(model: ModelProto) -> dict[str, TensorType]:
     try:
-        typed = shape_inference.infer_shapes(lean, data_prop=True).graph
+        typed = shape_inference.infer_shapes(model, data_prop=True).graph
     except (shape_inference.InferenceError, RuntimeError, ValueError, IndexError):
         # All that C++ throws at a model that it cannot make sense of. Such a model may still run.
-        typed = lean.graph
+        typed = model.graph
     return dict(_found(typed))
+
+
+def _fixed(found: Mapping[str, TensorType]) -> dict[str, tuple[int, ...]]:
+    return {name: shape for name, known in found.items() if (shape := known.fixed) is not None}
 
 
 def _found(graph: GraphProto) -> Iterator[tuple[str, TensorType]]:
@@ -142,6 +156,15 @@ def _fix(graph: GraphProto, inputs: Mapping[str, Sequence[int]]) -> None:
     for info in (*graph.value_info, *graph.output):
         for dim in info.type.tensor_type.shape.dim:
             dim.ClearField("dim_param")
+
+
+def _take_values(model: ModelProto, fed: Collection[str]) -> None:
+    """Make constants of the initializers that a caller could override and does not; in IR version 3 they are."""
+    if model.ir_version >= 4:
+        valued = {tensor.name for tensor in model.graph.initializer} - set(fed)
+        left = [info for info in model.graph.input if info.name not in valued]
+        del model.graph.input[:]
+        model.graph.input.extend(left)
 
 
 def _lean_model(model: Model) -> ModelProto:
