@@ -15,7 +15,7 @@ from .inputs import Feeds, InputOptions, draw
 from .runtime import CannotRun, Request, open_runner, requests
 from .stats import LEAST_NOISE, Verdict, interval, noise_floor, outliers, verdict
 from .timing import AFTER, AGAIN, BEFORE, Feed, measure
-from .values import values
+from .values import SCALES, values
 
 _ANY = InputOptions()
 _INPUTS = 8
@@ -168,7 +168,7 @@ def _rotation(feeds: Feeds, seed: int) -> list[Feed]:
     rng = np.random.default_rng(seed)
     return [
         {
-            name: values(array.dtype, array.shape, 0, rng) if name in feeds.drawn else array
+            name: values(array.dtype, array.shape, SCALES[0], 0, rng) if name in feeds.drawn else array
             for name, array in feeds.batches[0].items()
         }
         for _ in range(_INPUTS if feeds.drawn else 1)

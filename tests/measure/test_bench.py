@@ -79,6 +79,12 @@ def test_a_provider_that_is_missing_is_not_run():
     assert latency.to_dict()["before_ms"] is None
 
 
+def test_a_model_that_takes_other_inputs_is_not_run():
+    (latency,) = bench(SMALL, model("g (float[N,16] z) => (float[N,16] y) { y = MatMul(z, w) }"), providers=["cpu"])
+    assert latency.status == "not_run"
+    assert "z" in latency.reason
+
+
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_model_that_cannot_run_is_not_run(which):
     refused = model("g (double[N,16] x) => (double[N,16] y) { y = nowhere.Op(x) }")
@@ -140,7 +146,7 @@ def test_threads_are_named():
 def test_inputs_in_rotation_have_both_signs_and_differ():
     given = np.arange(3.0)
     batch = {"x": np.zeros((4, 50), np.float32), "k": given}
-    rotation = room._rotation(Feeds({"x": (4, 50), "k": (3,)}, (batch,), frozenset("x")), seed=0)
+    rotation = room._rotation(Feeds({"x": (4, 50), "k": (3,)}, (batch,), (1.0,), frozenset("x")), seed=0)
     assert len({feed["x"].tobytes() for feed in rotation}) == len(rotation) == 8
     for feed in rotation:
         assert feed["k"] is given
@@ -151,7 +157,7 @@ def test_inputs_in_rotation_have_both_signs_and_differ():
 
 def test_inputs_that_are_given_are_all_there_is():
     batch = {"x": np.ones(3)}
-    assert room._rotation(Feeds({"x": (3,)}, (batch,), frozenset()), seed=0) == [batch]
+    assert room._rotation(Feeds({"x": (3,)}, (batch,), (1.0,), frozenset()), seed=0) == [batch]
 
 
 class Clock:
