@@ -1,1 +1,27 @@
-"""Exchange PReLU for ReLU, and ReLU for PReLU, in ONNX models; prove the exchange right and print its price."""
+"""Exchange PReLU for ReLU, and ReLU for PReLU, in ONNX models; prove the exchange right and print its price.
+
+>>> import onnx_prelu
+>>> result = onnx_prelu.rewrite("models/digits_prelu_gemm.onnx")
+>>> [site.form for site in result.report.sites], result.report.passed
+(['split', 'split'], True)
+"""
+
+from .api import Rewrite, bench, check, inspect, rewrite
+from .errors import BadInput, BadUsage, CheckFailed, NoRuntime, NotMet, OnnxPreluError, ProviderNotRun
+from .report.report import Report
+
+__all__ = [
+    "BadInput",
+    "BadUsage",
+    "CheckFailed",
+    "NoRuntime",
+    "NotMet",
+    "OnnxPreluError",
+    "ProviderNotRun",
+    "Report",
+    "Rewrite",
+    "bench",
+    "check",
+    "inspect",
+    "rewrite",
+]

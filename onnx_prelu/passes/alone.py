@@ -61,16 +61,17 @@ def sites_alone(draft: Draft, plans: Sequence[Plan], result: Model) -> Iterator[
         result: What :func:`~onnx_prelu.graph.edit.finish` made of the draft.
     """
     sources = Source(draft.model), Source(result)
-    wide = {plan.activation[1]: plan for plan in plans if plan.seam is not None}
+    original = {widened.new: widened.old for widened in draft.widened.values()}
+    wide = {widened.old: plan for plan in plans for widened in plan.edit.widened}
     for plan in plans:
-        alone = _alone(draft, plan, wide, sources)
+        alone = _alone(draft, plan, original.get(plan.x, plan.x), wide, sources)
         if alone is not None:
             yield alone
 
 
-def _alone(draft: Draft, plan: Plan, wide: dict[str, Plan], sources: tuple[Source, Source]) -> Alone | None:
+def _alone(draft: Draft, plan: Plan, x: str, wide: dict[str, Plan], sources: tuple[Source, Source]) -> Alone | None:
     slots = [node.slot for node in plan.before]
-    x, known = plan.x, draft.types.get(plan.x)
+    known = draft.types.get(x)
     previous = wide.get(x)
     if previous is not None:
         x = previous.activation[0]
@@ -94,7 +95,7 @@ def _alone(draft: Draft, plan: Plan, wide: dict[str, Plan], sources: tuple[Sourc
         _spread(after, narrow, draft.widened[x].new, seam.into_after, axis, known.dtype)
     outputs: list[str] = []
     for y in plan.y:
-        following = _following(wide, y)
+        following = wide.get(y)
         name = y
         if following is not None:
             assert following.seam is not None
@@ -106,7 +107,7 @@ def _alone(draft: Draft, plan: Plan, wide: dict[str, Plan], sources: tuple[Sourc
             _gather(before, y, name, following.seam.from_before, axis)
             _gather(after, draft.widened[y].new, name, following.seam.from_after, axis)
         outputs.append(name)
-    inputs |= _runtime_inputs(draft, plan, before)
+    inputs |= _runtime_inputs(draft, x, before)
     models = [
         source.part(side.nodes, inputs, outputs, side.constants)
         for source, side in zip(sources, (before, after), strict=True)
@@ -114,14 +115,9 @@ def _alone(draft: Draft, plan: Plan, wide: dict[str, Plan], sources: tuple[Sourc
     return Alone(plan.node.label, models[0], models[1], plan.equal_bits)
 
 
-def _following(wide: dict[str, Plan], tensor: str) -> Plan | None:
-    """The wide plan whose pre-activation a tensor is."""
-    return next((plan for plan in wide.values() if plan.activation[0] == tensor), None)
-
-
-def _runtime_inputs(draft: Draft, plan: Plan, side: _Side) -> dict[str, TensorType]:
+def _runtime_inputs(draft: Draft, x: str, side: _Side) -> dict[str, TensorType]:
     """A slope that is only known at run time is an input of the small models."""
-    made = {name for node in side.nodes for name in node.output} | {plan.x}
+    made = {name for node in side.nodes for name in node.output} | {x}
     names = {name for node in side.nodes for name in reads(node) if name} - made
     known = draft.constants
     return {name: draft.types[name] for name in names if known.get(name) is None and name in draft.types}

@@ -21,7 +21,7 @@ GRAFT = "graft."
 def node_cases():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return {case.name: case.model for case in collect_testcases() if case.model is not None}
+        return {case.name: case.model for case in collect_testcases(None) if case.model is not None}
 
 
 def data_cases():
