@@ -11,6 +11,7 @@ from . import words
 from .verdicts import Line, check_lines, latency_lines
 
 if TYPE_CHECKING:
+    from ..measure.bench import Latency
     from ..measure.cost import Cost
     from ..passes.choose import Choice
     from .report import Report
@@ -70,10 +71,18 @@ def sections(report: Report) -> Iterator[Section]:
         yield _costs(report.before, report.after)
     if report.check:
         yield Lines("Check", tuple(line for check in report.check for line in check_lines(check)))
-    if report.latency:
-        yield Lines("Latency", tuple(line for latency in report.latency for line in latency_lines(latency)))
+    if lines := tuple(line for latency in _untold(report) for line in latency_lines(latency)):
+        yield Lines("Latency", lines)
     if report.notes:
         yield Lines("Notes", tuple(Line(note) for note in report.notes))
+
+
+def _untold(report: Report) -> Iterator[Latency]:
+    """The timings, less those that did not come about for a reason that the check has told."""
+    told = {(check.provider, check.reason) for check in report.check or () if check.status == "not_run"}
+    for latency in report.latency or ():
+        if (latency.provider, latency.reason) not in told:
+            yield latency
 
 
 def _outcome(report: Report) -> str:

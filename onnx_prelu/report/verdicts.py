@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -10,7 +10,7 @@ from . import words
 
 if TYPE_CHECKING:
     from ..measure.bench import Latency
-    from ..measure.check import Check
+    from ..measure.check import Check, Spread
 
 
 Mood = Literal["good", "bad", "open", "plain"]
@@ -26,8 +26,53 @@ class Line:
 
 
 def check_lines(check: Check) -> Iterator[Line]:
-    """To be written against the landed type."""
-    yield Line(f"{check.provider} {check.status}")
+    """Whether two models compute the same on a provider; then how near, each site alone, and what was not seen."""
+    if check.status == "not_run":
+        yield Line(f"{check.provider} not run: {check.reason}", mood="open")
+    elif check.status == "failed":
+        yield Line(f"{check.provider} failed: {check.reason}", mood="bad")
+        failing = [f"output '{output.name}' {output.failure}" for output in check.outputs if output.failure]
+        failing += [f"site '{pair.node}' {pair.reason}" for pair in check.pairs if pair.status == "failed"]
+        yield from (Line(line, level=1, mood="bad") for line in failing if line != check.reason)
+    else:
+        yield Line(f"{check.provider} passed: {_nearness(check)}", mood="good")
+    yield from (Line(line, level=1) for line in _details(check))
+
+
+def _nearness(check: Check) -> str:
+    if check.tolerance is None:
+        return "all values equal, as they have to be"
+    nearest = max((o for o in check.outputs if o.tolerance is not None), key=lambda o: o.difference.excess)
+    share, ulp = words.number(nearest.difference.excess), words.number(check.max_ulp)
+    apart = f"max abs {words.number(check.max_abs)}, max rel {words.number(check.max_rel)}, {ulp} ulp"
+    limit = f"atol {check.tolerance.atol:g}, rtol {check.tolerance.rtol:g}"
+    return f"{apart}; {share} of the tolerance ({limit})"
+
+
+def _details(check: Check) -> Iterator[str]:
+    if check.batches:
+        yield f"{words.counted(check.batches, 'batch', 'batches')} of {words.sizes(check.sizes)}"
+    passed = [pair for pair in check.pairs if pair.status == "passed"]
+    if passed:
+        equal = sum(pair.exact for pair in passed)
+        alone = f"{len(passed):,} of {words.counted(len(check.pairs), 'site')} passed alone"
+        yield f"{alone}, {equal:,} of them with equal values" if equal else alone
+    if check.spread:
+        both, units = sum(site.both for site in check.spread), sum(site.units for site in check.spread)
+        yield f"{both:,} of {words.counted(units, 'unit')} saw both sides of zero{_fewest(check.spread)}"
+    if check.zero_signs:
+        yield f"{words.counted(check.zero_signs, 'zero')} differ in sign only"
+    if check.nodes is not None and len(check.nodes) > 1:
+        taken = ", ".join(f"{count:,} by {provider}" for provider, count in check.nodes.items())
+        yield f"nodes of the second model taken: {taken}"
+    yield from check.notes
+
+
+def _fewest(spread: Sequence[Spread]) -> str:
+    least = min(spread, key=lambda site: site.share)
+    if least.both == least.units or len(spread) == 1:
+        return ""
+    return f"; fewest at '{least.node}': {least.both:,} of {least.units:,}"
 
 
 def latency_lines(latency: Latency) -> Iterator[Line]:

@@ -72,13 +72,13 @@ def percent(share: float | None) -> str:
     return UNKNOWN if share is None else f"{float(f'{100 * share:.2g}'):g} %"
 
 
-def counted(count: int, noun: str) -> str:
+def counted(count: int, one: str, many: str = "") -> str:
     """A count and its noun.
 
-    >>> counted(1, "site"), counted(3, "site")
-    ('1 site', '3 sites')
+    >>> counted(1, "site"), counted(3, "site"), counted(2, "batch", "batches")
+    ('1 site', '3 sites', '2 batches')
     """
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    return f"{count:,} {one}" if count == 1 else f"{count:,} {many or one + 's'}"
 
 
 def shape(dims: Sequence[int | str | None]) -> str:

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 from onnx_prelu.errors import Reason
 from onnx_prelu.measure.bench import Latency
+from onnx_prelu.measure.check import Check, Output, PairResult, Spread, Tolerance
+from onnx_prelu.measure.compare import Difference
 from onnx_prelu.measure.cost import Cost
 from onnx_prelu.passes.choose import Choice, SlopeSummary
 from onnx_prelu.report.report import Report
@@ -80,6 +82,69 @@ FASTER = Latency(
     times_again_ms=(0.2341, 0.2344),
 )
 UNTIMED = Latency("cuda", "not_run", required=False, threads=1, duration=3.0, reason="no CUDA device was found")
+TOLERANCE = Tolerance(1e-5, 1e-4)
+NEAR = Output(
+    "logits",
+    "float32",
+    (8, 10),
+    TOLERANCE,
+    Difference(compared=720, unequal=311, max_abs=3.14e-07, max_rel=2.2e-07, max_ulp=80.0, excess=0.0213, where=(3, 1)),
+)
+NEARER = replace(NEAR, name="features", difference=replace(NEAR.difference, excess=0.001, max_abs=1e-8))
+FAR = replace(
+    NEAR,
+    difference=replace(NEAR.difference, max_abs=0.3, max_rel=0.79, excess=4.2e4),
+    failure="differs by up to 0.3, 4.2e+04 times what is allowed at [0, 4]",
+)
+PASSED = Check(
+    "cpu",
+    "passed",
+    required=True,
+    max_abs=3.14e-07,
+    max_rel=2.2e-07,
+    max_ulp=80.0,
+    tolerance=TOLERANCE,
+    outputs=(NEARER, NEAR),
+    sizes={"x": (8, 64)},
+    batches=9,
+    deterministic=True,
+    zero_signs=39,
+    pairs=(
+        PairResult("act0", "passed", exact=False, max_abs=1e-3, max_rel=1e-7, max_ulp=3.0),
+        PairResult("act1", "passed", exact=True, max_abs=0.0, max_rel=0.0, max_ulp=0.0, zero_signs=39),
+    ),
+    spread=(Spread("act0", 64, 64), Spread("act1", 32, 30)),
+    nodes={"CPUExecutionProvider": 10},
+)
+EQUAL = replace(
+    PASSED,
+    tolerance=None,
+    outputs=(replace(NEAR, tolerance=None, difference=Difference(compared=720)),),
+    max_abs=0.0,
+    max_rel=0.0,
+    max_ulp=0.0,
+    zero_signs=0,
+    pairs=(),
+    spread=(Spread("act0", 64, 64),),
+)
+MIXED = replace(
+    PASSED,
+    provider="cuda",
+    nodes={"CUDAExecutionProvider": 8, "CPUExecutionProvider": 2},
+    notes=("the original is not deterministic: run twice on the same inputs, its bits differ",),
+)
+FAILED = replace(
+    PASSED,
+    status="failed",
+    reason=f"output 'logits' {FAR.failure}",
+    outputs=(replace(FAR, name="features"), FAR),
+    pairs=(
+        replace(PASSED.pairs[0], status="failed", reason="alone, on values of its own, 'y' differs by up to 5"),
+        PASSED.pairs[1],
+    ),
+)
+UNRUN = Check("cuda", "not_run", required=False, reason="no CUDA device was found")
+
 REPORTS = {
     "rewrite": Report(
         "rewrite",
@@ -88,6 +153,7 @@ REPORTS = {
         sites=(SPLIT, MIRROR, REFUSED),
         before=BEFORE,
         after=AFTER,
+        check=(PASSED, UNRUN),
         latency=(FASTER, UNTIMED),
         notes=("--to auto came to relu: a PRelu is present; running it again goes back",),
     ),
@@ -123,6 +189,8 @@ REPORTS = {
         ),
         before=BEFORE,
     ),
+    "check": Report("check", "a.onnx", against="b.onnx", check=(FAILED, MIXED)),
+    "equal": Report("check", "a.onnx", against="b.onnx", check=(EQUAL, UNRUN), latency=(UNTIMED,)),
     "bench": Report(
         "bench",
         "a.onnx",

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from examples import AFTER, BEFORE, FASTER, REFUSED, REPORTS, SPLIT, UNTIMED
+from examples import AFTER, BEFORE, FAILED, FASTER, PASSED, REFUSED, REPORTS, SPLIT, UNRUN, UNTIMED
 
 from onnx_prelu.report.report import Report
 
@@ -13,8 +13,9 @@ ALWAYS = {"schema_version", "tool", "command", "model", "notes", "exit_code", "f
 @pytest.mark.parametrize(
     ("name", "keys"),
     [
-        ("rewrite", {"to", "sites", "before", "after", "latency"}),
+        ("rewrite", {"to", "sites", "before", "after", "check", "latency"}),
         ("inspect", {"sites", "before"}),
+        ("check", {"against", "check"}),
         ("bench", {"against", "latency"}),
         ("nothing", {"to", "sites"}),
     ],
@@ -78,6 +79,14 @@ def test_numpy_becomes_plain(value, plain):
     assert type(read) is type(plain)
 
 
+def test_an_infinite_difference_is_null():
+    output = replace(PASSED.outputs[0], difference=replace(PASSED.outputs[0].difference, excess=np.inf))
+    check = replace(PASSED, max_abs=np.float64(np.inf), outputs=(output,))
+    read = json.loads(json.dumps(Report("check", "a.onnx", check=(check,)).to_dict(), allow_nan=False))["check"][0]
+    assert (read["max_abs"], read["outputs"][0]["difference"]["excess"]) == (None, None)
+    assert (read["provider"], read["status"], read["tolerance"]) == ("cpu", "passed", {"atol": 1e-5, "rtol": 1e-4})
+
+
 def test_what_json_does_not_know_is_a_bug():
     with pytest.raises(TypeError, match="a report cannot hold a set"):
         Report("bench", "a.onnx", before=replace(BEFORE, macs={1})).to_dict()
@@ -88,6 +97,7 @@ def test_notes_are_added_once():
     assert report.with_notes(["new", *report.notes]).notes == (*report.notes, "new")
 
 
+REQUIRED_UNRUN = replace(UNRUN, required=True)
 REQUIRED_CUDA = replace(UNTIMED, required=True)
 
 
@@ -102,6 +112,25 @@ REQUIRED_CUDA = replace(UNTIMED, required=True)
             3,
             "cuda could not run: no CUDA device was found (also Dml)",
         ),
+        (Report("check", "a", check=(PASSED, UNRUN)), 0, None),
+        (Report("check", "a", check=(PASSED, FAILED)), 1, f"the check failed on cpu: {FAILED.reason}"),
+        (
+            Report("check", "a", check=(FAILED, replace(FAILED, provider="cuda"))),
+            1,
+            f"the check failed on cpu: {FAILED.reason} (also cuda)",
+        ),
+        (
+            Report("rewrite", "a", check=(REQUIRED_UNRUN, FAILED), unmet="act stays"),
+            1,
+            f"the check failed on cpu: {FAILED.reason}",
+        ),
+        (Report("check", "a", check=(PASSED, REQUIRED_UNRUN)), 3, "cuda could not run: no CUDA device was found"),
+        (
+            Report("rewrite", "a", check=(PASSED, REQUIRED_UNRUN)),
+            3,
+            "cuda could not run: no CUDA device was found; --no-check writes the model unchecked",
+        ),
+        (Report("rewrite", "a", latency=(REQUIRED_CUDA,)), 3, "cuda could not run: no CUDA device was found"),
         (Report("rewrite", "a", unmet="act stays"), 1, "act stays"),
         (Report("rewrite", "a", unmet="act stays", latency=(REQUIRED_CUDA,)), 1, "act stays"),
         (Report("rewrite", "a", before=BEFORE, after=AFTER), 0, None),

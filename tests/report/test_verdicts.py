@@ -1,0 +1,75 @@
+from dataclasses import replace
+
+import pytest
+from examples import EQUAL, FAILED, FASTER, MIXED, PASSED, UNRUN, UNTIMED
+
+from onnx_prelu.measure.check import Spread
+from onnx_prelu.report.verdicts import Line, check_lines, latency_lines
+
+
+def said(check):
+    return [(line.level, line.text) for line in check_lines(check)]
+
+
+def test_a_check_that_passed_says_how_near_and_at_the_nearest_output():
+    assert said(PASSED) == [
+        (0, "cpu passed: max abs 3.1e-07, max rel 2.2e-07, 80 ulp; 0.021 of the tolerance (atol 1e-05, rtol 0.0001)"),
+        (1, "9 batches of x 8x64"),
+        (1, "2 of 2 sites passed alone, 1 of them with equal values"),
+        (1, "94 of 96 units saw both sides of zero; fewest at 'act1': 30 of 32"),
+        (1, "39 zeros differ in sign only"),
+    ]
+
+
+def test_equal_values_have_no_tolerance_to_be_near_to():
+    assert said(EQUAL) == [
+        (0, "cpu passed: all values equal, as they have to be"),
+        (1, "9 batches of x 8x64"),
+        (1, "64 of 64 units saw both sides of zero"),
+    ]
+
+
+def test_a_check_that_failed_says_each_failure_once():
+    lines = said(FAILED)
+    assert lines[0] == (0, f"cpu failed: {FAILED.reason}")
+    assert lines[1:4] == [
+        (1, f"output 'features' {FAILED.outputs[0].failure}"),
+        (1, "site 'act0' alone, on values of its own, 'y' differs by up to 5"),
+        (1, "9 batches of x 8x64"),
+    ]
+    assert (1, "1 of 2 sites passed alone, 1 of them with equal values") in lines
+
+
+def test_where_nodes_ran_and_what_else_there_is_to_say():
+    lines = said(MIXED)
+    assert (1, "nodes of the second model taken: 8 by CUDAExecutionProvider, 2 by CPUExecutionProvider") in lines
+    assert lines[-1] == (1, MIXED.notes[0])
+
+
+def test_a_check_that_did_not_run_says_why():
+    assert list(check_lines(UNRUN)) == [Line("cuda not run: no CUDA device was found", mood="open")]
+
+
+@pytest.mark.parametrize(
+    ("spread", "line"),
+    [
+        ((Spread("a", 4, 3),), "3 of 4 units saw both sides of zero"),
+        ((Spread("a", 1, 1), Spread("b", 1, 1)), "2 of 2 units saw both sides of zero"),
+        ((Spread("a", 4, 3), Spread("b", 8, 2)), "5 of 12 units saw both sides of zero; fewest at 'b': 2 of 8"),
+    ],
+)
+def test_the_share_of_units_that_saw_both_sides(spread, line):
+    assert (1, line) in said(replace(EQUAL, spread=spread))
+
+
+@pytest.mark.parametrize(("verdict", "mood"), [("faster", "good"), ("slower", "bad"), ("no difference", "plain")])
+def test_a_timing_is_its_sentence_and_the_times_behind_it(verdict, mood):
+    latency = replace(FASTER, verdict=verdict)
+    assert list(latency_lines(latency)) == [
+        Line(latency.sentence(), mood=mood),
+        Line("0.234 ms before, 0.145 ms after; 1,200 pairs of runs; noise 1.2 %; 7 outliers", level=1),
+    ]
+
+
+def test_a_timing_that_did_not_come_about():
+    assert list(latency_lines(UNTIMED)) == [Line(UNTIMED.sentence(), mood="open")]
