@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from typing import Any, Literal
 
 from onnx import ModelProto
@@ -199,7 +200,7 @@ class _Comparison:
         return _Original(runner, feeds, inside, outside, again)
 
     def _alone(self, pairs: Sequence[Pair], feeds: Feeds) -> tuple[PairResult, ...]:
-        known = infer(self.a, feeds.sizes) if pairs else {}
+        known = cache(lambda: infer(self.a, feeds.sizes))
         results = []
         for count, pair in enumerate(pairs, 1):
             self._tell(f", site {count} of {len(pairs)} alone")

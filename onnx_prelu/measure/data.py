@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,14 +35,15 @@ def given(source: Path | Mapping[str, NDArray[Any]], wanted: tuple[InputSpec, ..
 def _read(path: Path, where: str) -> dict[str, NDArray[Any]]:
     todo = "name a file that numpy.savez wrote, with an array for each input"
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise BadInput("holds one array without a name", where=where, todo=todo)
-            return {name: file[name] for name in file.files}
+        loaded = np.load(path, allow_pickle=False)
+        if not isinstance(loaded, np.lib.npyio.NpzFile):
+            raise BadInput("holds one array without a name", where=where, todo=todo)
+        with loaded:
+            return {name: loaded[name] for name in loaded.files}
     except OSError as error:
-        raise BadInput(f"cannot be read ({error.strerror or 'it is no npz file'})", where=where, todo=todo) from None
-    except (EOFError, ValueError, zipfile.BadZipFile) as error:
-        what = "holds pickled objects" if "pickle" in str(error) else "is no npz file"
+        raise BadInput(f"cannot be read ({error.strerror or 'it is cut short'})", where=where, todo=todo) from None
+    except (EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        what = "holds pickled objects" if "Object arrays" in str(error) else "is no npz file"
         raise BadInput(what, where=where, todo=todo) from None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,6 +19,8 @@ from .runtime import CannotRun, Runner, open_runner
 from .sizes import Open, Shape, candidates, fixed
 from .spec import InputSpec, specs
 from .trials import trials
+
+Known = Callable[[], Mapping[str, TensorType]]
 
 _MANY = 16  # of each open dimension, where that stays small
 _SMALL = 1 << 18  # elements
@@ -67,14 +69,14 @@ class PairResult:
     zero_signs: int = 0
 
 
-def compare_pair(pair: Pair, provider: str, limits: Limits, known: Mapping[str, TensorType], seed: int) -> PairResult:
+def compare_pair(pair: Pair, provider: str, limits: Limits, known: Known, seed: int) -> PairResult:
     """Run both models of a pair on ordinary, tiny and large values of both signs, and on all of them mixed with 0.
 
     Args:
         pair: The pair.
         provider: Where to run it.
         limits: What passes; ``exact`` where the pair promises it and the provider can keep it.
-        known: Types of the whole model's tensors at the sizes at which it ran, for open dimensions.
+        known: Tells the types of the whole model's tensors at the sizes at which it ran; asked for open dimensions.
         seed: Of the values.
     """
     try:
@@ -105,13 +107,13 @@ def compare_pair(pair: Pair, provider: str, limits: Limits, known: Mapping[str, 
     )
 
 
-def _feeds(model: Model, runner: Runner, known: Mapping[str, TensorType], seed: int) -> Feeds:
+def _feeds(model: Model, runner: Runner, known: Known, seed: int) -> Feeds:
     wanted = specs(model.proto)
     failure: CannotRun | None = None
     for sizes in _sizes(wanted, known):
         batches = tuple(
             {
-                name: (sign * value).astype(value.dtype) if is_float(value.dtype) else value
+                name: np.asarray(sign * value, value.dtype) if is_float(value.dtype) else value
                 for name, value in feed.items()
             }
             for feed in _batches(wanted, sizes, seed)
@@ -127,13 +129,14 @@ def _feeds(model: Model, runner: Runner, known: Mapping[str, TensorType], seed: 
     raise failure or CannotRun("its inputs are too large to try")
 
 
-def _sizes(wanted: Sequence[InputSpec], known: Mapping[str, TensorType]) -> Iterator[dict[str, Shape]]:
+def _sizes(wanted: Sequence[InputSpec], known: Known) -> Iterator[dict[str, Shape]]:
     """Sizes to try: many values where that is cheap; what the whole model ran with; then small sizes."""
     open_: dict[str, Open] = fixed(tuple(wanted), {}, {}, {})
     many = {name: tuple(_MANY if d is None else d for d in shape) for name, shape in open_.items() if shape is not None}
     if len(many) == len(open_) and sum(int(np.prod(shape)) for shape in many.values()) <= _SMALL:
         yield many
-    ran = {name: known[name].fixed for name in open_ if name in known}
+    types = known()
+    ran = {name: types[name].fixed for name in open_ if name in types}
     whole = {name: shape for name, shape in ran.items() if shape is not None}
     if len(whole) == len(open_):
         yield whole
@@ -149,9 +152,9 @@ def _batches(wanted: Sequence[InputSpec], sizes: Mapping[str, Shape], seed: int)
             dtype, shape = numpy_dtype(spec.dtype), sizes[spec.name]
             if is_float(dtype):
                 drawn = magnitudes(dtype, shape, rng) * rng.choice((-1.0, 1.0), shape)
-                feed[spec.name] = np.where(rng.random(shape) < _ZEROS, 0.0, drawn).astype(dtype)
+                feed[spec.name] = np.asarray(np.where(rng.random(shape) < _ZEROS, 0.0, drawn), dtype)
             else:
-                feed[spec.name] = rng.integers(0, 2, shape).astype(dtype)
+                feed[spec.name] = np.asarray(rng.integers(0, 2, shape), dtype)
         yield feed
 
 

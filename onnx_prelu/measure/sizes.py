@@ -67,7 +67,7 @@ def _require_symbols(wanted: tuple[InputSpec, ...], dims: Mapping[str, int]) -> 
     for name in dims:
         if name not in symbols:
             has = (
-                f"its named dimensions are {', '.join(symbols)}"
+                f"its named ones are {', '.join(symbols)}"
                 if symbols
                 else "it has no named ones: use --input-shape"
             )

@@ -96,4 +96,4 @@ def _finite_part(value: NDArray[Any]) -> NDArray[Any]:
 
 
 def _scaled(value: NDArray[Any], factor: float) -> NDArray[Any]:
-    return (value.astype(np.float64) * factor).astype(value.dtype) if is_float(value.dtype) else value
+    return np.asarray(value.astype(np.float64) * factor, value.dtype) if is_float(value.dtype) else value

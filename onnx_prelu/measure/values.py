@@ -34,14 +34,14 @@ def values(
         rng: Where the randomness comes from.
     """
     if dtype.kind == "O":
-        return rng.choice(np.array(_WORDS, object), shape)
+        return np.asarray(rng.choice(np.array(_WORDS, object), shape), object)
     if not is_float(dtype):
-        return rng.integers(0, 2, shape).astype(dtype)
+        return np.asarray(rng.integers(0, 2, shape)).astype(dtype)
     drawn = np.asarray(rng.standard_normal(shape))
     if which % 2:
         drawn += 2 * rng.standard_normal(_levels(shape))
     drawn[rng.random(shape) < 1 / 16] = 0
-    return (drawn * _held(scale, dtype)).astype(dtype)
+    return np.asarray(drawn * _held(scale, dtype), dtype)
 
 
 def _levels(shape: tuple[int, ...]) -> tuple[int, ...]:
