@@ -162,6 +162,8 @@ def rewrite(
         latency = bench_room.bench(
             loaded, result, providers=providers, options=options, threads=threads, duration=duration, progress=progress
         )
+        if providers is None:  # nobody asked for a provider: what cannot be timed there was not required
+            latency = tuple(replace(each, required=False) for each in latency)
         report = replace(report, latency=latency)
     _raise_unless_passed(report, keep_failed=keep_failed)
     return Rewrite(report, result)
@@ -345,7 +347,8 @@ def _sizes(
 
 def _with_costs(report: Report, a: Model, b: Model, input_shape: Mapping[str, Sequence[int]] | None) -> Report:
     """The report with what both models cost, at the sizes that were run."""
-    ran = [result.sizes for result in (*(report.check or ()), *(report.latency or ())) if result.sizes]
+    ran = [check.sizes for check in report.check or () if check.sizes]
+    ran += [latency.sizes for latency in report.latency or () if latency.sizes]
     sizes = ran[0] if ran else {name: tuple(shape) for name, shape in (input_shape or {}).items()}
     return replace(report, before=cost(a, sizes), after=cost(b, sizes))
 

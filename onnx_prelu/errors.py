@@ -82,7 +82,7 @@ class Reason:
     node: str
 
 
-class Refused(Exception):  # noqa: N818 - a verdict, not an error: planning catches it in one place
+class Refused(Exception):
     """Raised by a form that does not apply; planning turns it into the :class:`Reason` it carries.
 
     >>> Refused("shared-producer", "z is also read by 'add1'", "gemm0").reason.code

