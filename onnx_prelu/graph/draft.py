@@ -2,17 +2,46 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import onnx
 
+from ..algebra.lanes import Lanes
 from .constants import Constants
 from .index import Index
 from .model import Model
 from .types import TensorType, infer
+from .weights import Weight
 
-if TYPE_CHECKING:
-    from .edit import NewConstant, Widened
+
+@dataclass(frozen=True)
+class Widened:
+    """A tensor whose units became lanes.
+
+    Attributes:
+        old: Its name before.
+        new: Its name after.
+        axis: The axis of the units.
+        lanes: What they became.
+    """
+
+    old: str
+    new: str
+    axis: int
+    lanes: Lanes
+
+
+@dataclass(frozen=True)
+class NewConstant:
+    """An initializer that an edit makes.
+
+    Attributes:
+        weight: Its values.
+        like: The constant that it replaces, whose place, doc string and metadata it takes; "" if none.
+    """
+
+    weight: Weight
+    like: str = ""
 
 
 class Draft:

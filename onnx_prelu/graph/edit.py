@@ -13,44 +13,13 @@ from typing import Any
 
 import onnx
 
-from ..algebra.lanes import Lanes
 from .constants import FOLDED
-from .draft import Draft
+from .draft import Draft, NewConstant, Widened
 from .index import Node
 from .linear import Change
 from .model import Model
 from .types import TensorType
 from .weights import Weight
-
-
-@dataclass(frozen=True)
-class Widened:
-    """A tensor whose units became lanes.
-
-    Attributes:
-        old: Its name before.
-        new: Its name after.
-        axis: The axis of the units.
-        lanes: What they became.
-    """
-
-    old: str
-    new: str
-    axis: int
-    lanes: Lanes
-
-
-@dataclass(frozen=True)
-class NewConstant:
-    """An initializer that an edit makes.
-
-    Attributes:
-        weight: Its values.
-        like: The constant that it replaces, whose place, doc string and metadata it takes; "" if none.
-    """
-
-    weight: Weight
-    like: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from ..algebra.forms import Proof, RuntimeSlope, prove, prove_runtime, spell
 from ..errors import Refused
 from ..graph.build import Fragment, Names
-from ..graph.draft import Draft
-from ..graph.edit import Edit, NewConstant
+from ..graph.draft import Draft, NewConstant
+from ..graph.edit import Edit
 from .plan import Plan
 from .sites import Site, check_shape
 

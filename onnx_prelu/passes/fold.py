@@ -16,8 +16,7 @@ from ..algebra.lanes import kept
 from ..algebra.recovery import Pairs, fold_pairs
 from ..errors import Refused
 from ..graph.build import Names, supports
-from ..graph.draft import Draft
-from ..graph.edit import NewConstant
+from ..graph.draft import Draft, NewConstant
 from ..graph.index import Node
 from ..graph.weights import Take, Weight
 from .plan import Plan, Seam

@@ -17,8 +17,8 @@ from ..algebra.floats import is_normal
 from ..algebra.lanes import Lanes, split
 from ..errors import Refused
 from ..graph.build import Names, supports
-from ..graph.draft import Draft
-from ..graph.edit import Edit, NewConstant, Widened, rewired
+from ..graph.draft import Draft, NewConstant, Widened
+from ..graph.edit import Edit, rewired
 from ..graph.index import Node
 from ..graph.linear import Change, Linear, consumer, producer
 from ..graph.weights import Take, Weight
