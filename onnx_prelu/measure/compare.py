@@ -100,13 +100,13 @@ def compare(a: NDArray[Any], b: NDArray[Any], tolerance: Tolerance, scale: float
     wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
     finite, kept = np.isfinite(wide_a), np.isfinite(wide_b)
     both = finite & kept
-    with np.errstate(over="ignore"):
-        apart = np.abs(np.subtract(wide_a, wide_b, where=both, out=np.zeros(a.shape)))
     # Below the normal range, rounding is absolute: a few of the smallest steps are allowed whatever the size.
     least = _STEPS * float(ml_dtypes.finfo(a.dtype).smallest_subnormal) if tolerance.atol or tolerance.rtol else 0.0
-    allowed = tolerance.atol * scale + tolerance.rtol * np.where(both, np.abs(wide_a), 0.0) + least
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        apart = np.abs(np.subtract(wide_a, wide_b, where=both, out=np.zeros(a.shape)))
+        allowed = tolerance.atol * scale + tolerance.rtol * np.where(both, np.abs(wide_a), 0.0) + least
         excess = np.where(apart > 0, apart / allowed, 0.0)
+    excess[np.isnan(excess)] = np.inf  # both too large for float64: nothing that passes looks like that
     max_abs = float(apart.max(initial=0.0))
     found = Difference(
         compared=int(finite.sum()),

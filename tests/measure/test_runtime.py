@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import parser
+from onnx import numpy_helper, parser
 
 from onnx_prelu.errors import NoRuntime
 from onnx_prelu.graph.model import Model, load
@@ -234,7 +234,9 @@ def test_bfloat16_goes_in_and_out(provider):
 @pytest.mark.parametrize("provider", ["cpu", "reference"])
 def test_external_data(provider, tmp_path, monkeypatch):
     proto = model("g (float[1,2] x) => (float[1,2] y) <float[2] w = {3.0, -4.0}> { y = Mul(x, w) }").proto
+    proto.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.array([3.0, -4.0], np.float32), "w"))
     onnx.save(proto, tmp_path / "m.onnx", save_as_external_data=True, size_threshold=0, location="m.data")
+    assert (tmp_path / "m.data").stat().st_size == 8
     monkeypatch.chdir("/")
     (y,) = open_runner(load(tmp_path / "m.onnx"), provider).run({"x": X})
     assert y.tolist() == [[4.5, 8.0]]
