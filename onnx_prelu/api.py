@@ -163,7 +163,7 @@ def rewrite(
             loaded, result, providers=providers, options=options, threads=threads, duration=duration, progress=progress
         )
         if providers is None:  # nobody asked for a provider: what cannot be timed there was not required
-            latency = tuple(replace(each, required=False) for each in latency)
+            latency = tuple(replace(each, required=each.status != "not_run") for each in latency)
         report = replace(report, latency=latency)
     _raise_unless_passed(report, keep_failed=keep_failed)
     return Rewrite(report, result)
