@@ -161,9 +161,7 @@ def test_trained_weights_hold_nothing_that_could_be_folded(name):
     values = constants(name)
     for key, weight in values.items():
         if key.endswith(".w"):
-            rows = np.column_stack([weight.reshape(len(weight), -1), values[f"{key[:-2]}.b"]]).astype(
-                np.float64
-            )
+            rows = np.column_stack([weight.reshape(len(weight), -1), values[f"{key[:-2]}.b"]]).astype(np.float64)
             lengths = np.linalg.norm(rows, axis=1, keepdims=True)
             assert lengths.min() > 1e-3
             cosines = (rows / lengths) @ (rows / lengths).T
