@@ -45,7 +45,7 @@ COMMANDS: dict[str, Command] = {
 }
 
 
-class NotTimed(Exception):  # noqa: N818 - a result like any other, for the table
+class NotTimed(Exception):
     """Why a command has no time."""
 
 
