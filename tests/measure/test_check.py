@@ -13,6 +13,7 @@ from onnx_prelu.measure import check as room
 from onnx_prelu.measure import pairs
 from onnx_prelu.measure.check import Check, Pair, Tolerance, Watch, check
 from onnx_prelu.measure.inputs import InputOptions
+from onnx_prelu.measure.installed import release
 from onnx_prelu.measure.judge import judge
 from tests.counts import count
 
@@ -45,7 +46,7 @@ def test_equal_models_pass():
     assert (found.status, found.reason, found.required, found.deterministic) == ("passed", None, True, True)
     assert (found.max_abs, found.max_rel, found.max_ulp, found.tolerance) == (0, 0, 0, None)
     assert found.sizes == {"x": (1, 4)}
-    assert found.nodes == {"CPUExecutionProvider": 5}
+    assert found.nodes == ({"CPUExecutionProvider": 5} if release() >= (1, 24) else None)
     assert found.notes == ()
 
 
@@ -382,23 +383,24 @@ def test_an_overflow_of_the_second_model_only():
 
 
 INFINITE = {"x": np.array([[np.inf, -np.inf, np.nan, -2.0]], np.float32)}
-# At −inf it gives NaN, elsewhere it is a PReLU: what any form may do.
+LEAKY = model("g (float[N,4] x) => (float[N,4] y) { y = LeakyRelu <alpha = 0.25> (x) }")
+# NaN at ±inf, and the same elsewhere: what any form may do.
 OTHERWISE = model("""g (float[N,4] x) => (float[N,4] y) <float a = {0.25}, float b = {0.0}>
     { m = PRelu(x, a) z = Mul(b, x) y = Add(m, z) }""")
 
 
 def test_infinite_inputs_are_reported_and_the_rest_is_judged():
-    found = on_cpu(PRELU, OTHERWISE, options=InputOptions(inputs=INFINITE))
+    found = on_cpu(LEAKY, OTHERWISE, options=InputOptions(inputs=INFINITE))
     assert found.status == "passed"
     (note,) = found.notes
     assert note.startswith("where inputs are not finite or overflow the original, 2 elements differ")
-    assert on_cpu(PRELU, RELU, options=InputOptions(inputs=INFINITE)).status == "failed"  # by −2 alone
+    assert on_cpu(LEAKY, RELU, options=InputOptions(inputs=INFINITE)).status == "failed"  # by −2 alone
 
 
 def test_a_difference_from_infinite_inputs_that_does_not_look_like_one():
     """The original makes 0 and 1 of infinities, OTHERWISE makes NaN of them; on finite values they agree."""
     a, b = onnx.ModelProto(), onnx.ModelProto()
-    for proto, given in ((a, PRELU), (b, OTHERWISE)):
+    for proto, given in ((a, LEAKY), (b, OTHERWISE)):
         proto.CopyFrom(given.proto)
         proto.graph.node[-1].output[0] = "h"
         proto.graph.node.append(helper.make_node("Sigmoid", ["h"], ["y"]))
@@ -406,10 +408,10 @@ def test_a_difference_from_infinite_inputs_that_does_not_look_like_one():
     assert (found.status, found.reason, len(found.notes)) == ("passed", None, 1)
 
 
-@pytest.mark.parametrize(("release", "said"), [((1, 26), True), ((1, 27), False)])
-def test_what_the_runtime_explains_is_called_that(monkeypatch, release, said):
-    monkeypatch.setattr(room, "release", lambda: release)
-    (note,) = on_cpu(PRELU, OTHERWISE, options=InputOptions(inputs=INFINITE)).notes
+@pytest.mark.parametrize(("version", "said"), [((1, 26), True), ((1, 27), False)])
+def test_what_the_runtime_explains_is_called_that(monkeypatch, version, said):
+    monkeypatch.setattr(room, "release", lambda: version)
+    (note,) = on_cpu(LEAKY, OTHERWISE, options=InputOptions(inputs=INFINITE)).notes
     assert ("this ONNX Runtime gives NaN for PRelu(±inf)" in note) == said
 
 
@@ -508,11 +510,11 @@ def test_a_pair_is_held_to_its_promise(exact, status):
 BIASED = "g (float[N,4] x) => (float[N,4] y) <float a = {0.25}, float b = {%s}> { p = PRelu(x, a) y = Add(p, b) }"
 
 
-@pytest.mark.parametrize("b", ["1.0e-9", "1.0e-40", "100.0"])
+@pytest.mark.parametrize("b", ["1.0e-9", "1.0e-37", "100.0"])
 def test_no_magnitude_hides_another(b):
     """An error among tiny values does not show beside large ones, nor one of large size among tiny ones."""
     (result,) = on_cpu(PRELU, PRELU, pairs=[Pair("act", PRELU, model(BIASED % b), False)]).pairs
-    assert result.status == ("passed" if b == "1.0e-40" else "failed")
+    assert result.status == ("passed" if b == "1.0e-37" else "failed")
     (result,) = on_cpu(PRELU, PRELU, pairs=[Pair("act", PRELU, model(BIASED % b), True)]).pairs
     assert result.status == "failed"
 

@@ -14,7 +14,7 @@ from onnx import numpy_helper, parser
 
 from onnx_prelu.errors import NoRuntime
 from onnx_prelu.graph.model import Model, load
-from onnx_prelu.measure.installed import missing, told
+from onnx_prelu.measure.installed import missing, release, told
 from onnx_prelu.measure.runtime import CannotRun, Request, open_runner, requests
 
 
@@ -47,7 +47,8 @@ def test_runs(provider):
     assert y.tolist() == [[-1.5, -0.0]]
     assert runner.outputs == ("y",)
     assert runner.provider == ("reference" if provider == "reference" else "cpu")
-    assert runner.nodes == (None if provider == "reference" else {"CPUExecutionProvider": 2})
+    tells = provider != "reference" and release() >= (1, 24)
+    assert runner.nodes == ({"CPUExecutionProvider": 2} if tells else None)
     assert (runner.session is None) == (provider == "reference")
 
 
