@@ -12,7 +12,7 @@ from onnx import ModelProto
 from ..graph.model import Model
 from ..graph.types import infer
 from .compare import Difference
-from .inputs import Feeds, InputOptions, draw
+from .inputs import Feeds, InputOptions, draw, require_sensible
 from .installed import release
 from .interface import difference
 from .judge import Limits, Output, judge, repeats
@@ -115,6 +115,7 @@ def check(
         BadUsage: A shape or dimension is asked for that the model does not have.
         NoRuntime: ONNX Runtime is needed and not installed.
     """
+    require_sensible(a, options)
     asked = requests(providers)
     apart = difference(a.proto, b.proto)
     if apart is not None:

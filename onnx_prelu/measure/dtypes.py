@@ -9,31 +9,27 @@ import numpy as np
 from onnx import TensorProto
 from onnx.helper import tensor_dtype_to_np_dtype
 
-# Older releases of onnx map these to wider types.
-_SMALL = {
-    number: np.dtype(dtype)
-    for name, dtype in {
-        "BFLOAT16": ml_dtypes.bfloat16,
-        "FLOAT8E4M3FN": ml_dtypes.float8_e4m3fn,
-        "FLOAT8E4M3FNUZ": ml_dtypes.float8_e4m3fnuz,
-        "FLOAT8E5M2": ml_dtypes.float8_e5m2,
-        "FLOAT8E5M2FNUZ": ml_dtypes.float8_e5m2fnuz,
-        "INT4": ml_dtypes.int4,
-        "UINT4": ml_dtypes.uint4,
-    }.items()
-    if (number := getattr(TensorProto, name, None)) is not None
-}
-_FLOATS = frozenset(dtype for dtype in _SMALL.values() if dtype.name.startswith(("bfloat", "float")))
+# numpy files these under "other", not under floats.
+_MORE_FLOATS = frozenset(
+    np.dtype(dtype)
+    for dtype in (
+        ml_dtypes.bfloat16,
+        ml_dtypes.float8_e4m3fn,
+        ml_dtypes.float8_e4m3fnuz,
+        ml_dtypes.float8_e5m2,
+        ml_dtypes.float8_e5m2fnuz,
+    )
+)
 
 
 def numpy_dtype(number: int) -> np.dtype[Any]:
     """The dtype of arrays of a ``TensorProto.DataType``; object for strings."""
-    return _SMALL.get(number) or np.dtype(tensor_dtype_to_np_dtype(number))
+    return np.dtype(tensor_dtype_to_np_dtype(number))
 
 
 def is_float(dtype: np.dtype[Any]) -> bool:
     """Whether values of a dtype are rounded real numbers."""
-    return dtype.kind == "f" or dtype in _FLOATS
+    return dtype.kind == "f" or dtype in _MORE_FLOATS
 
 
 def type_name(number: int) -> str:

@@ -9,16 +9,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import TensorProto
 
 from ..graph.model import Model
 from .data import given
 from .dtypes import is_float, numpy_dtype
 from .runner import CannotRun, Runner
-from .sizes import Shape, candidates, fixed
+from .sizes import Open, Shape, candidates, fixed
 from .spec import InputSpec, specs
 from .values import SCALES, values
 
-__all__ = ["Feeds", "InputOptions", "InputSpec", "draw", "specs"]
+__all__ = ["Feeds", "InputOptions", "InputSpec", "draw", "require_sensible", "specs"]
 
 Feed = dict[str, NDArray[Any]]
 
@@ -61,6 +62,16 @@ class Feeds:
     drawn: frozenset[str]
 
 
+def require_sensible(model: Model, options: InputOptions) -> None:
+    """Find out whether options make sense for a model before anything is run.
+
+    Raises:
+        BadInput: The given data cannot be read, or do not fit the model's inputs.
+        BadUsage: A shape or dimension is asked for that the model does not have.
+    """
+    _settled(model, options)
+
+
 def draw(model: Model, options: InputOptions, runner: Runner) -> Feeds:
     """Inputs for a model; the same ones for the same options.
 
@@ -77,11 +88,13 @@ def draw(model: Model, options: InputOptions, runner: Runner) -> Feeds:
         BadUsage: A shape or dimension is asked for that the model does not have.
         CannotRun: The model runs at none of the sizes; the reason is the one at the first.
     """
-    wanted = specs(model.proto)
-    data = {} if options.inputs is None else given(options.inputs, wanted)
+    wanted, data, known = _settled(model, options)
+    for spec in wanted:
+        if spec.dtype == TensorProto.UNDEFINED:
+            raise CannotRun(f"input '{spec.name}' is no tensor, and only tensors can be drawn")
     failure: CannotRun | None = None
     ran: tuple[dict[str, Shape], list[NDArray[Any]]] | None = None
-    for sizes in candidates(fixed(wanted, options.input_shape, options.dim, data)):
+    for sizes in candidates(known):
         try:
             results = runner.run(_batch(wanted, sizes, data, options.seed, SCALES[0], 0))
         except CannotRun as refusal:
@@ -98,6 +111,13 @@ def draw(model: Model, options: InputOptions, runner: Runner) -> Feeds:
     plan = _plan(results) if drawn else [(SCALES[0], 0)]
     batches = tuple(_batch(wanted, sizes, data, options.seed, scale, which) for scale, which in plan)
     return Feeds(sizes, batches, tuple(scale for scale, _ in plan), drawn)
+
+
+def _settled(model: Model, options: InputOptions) -> tuple[tuple[InputSpec, ...], Feed, dict[str, Open]]:
+    """The inputs, the data that the user gives, and the shapes as far as anything fixes them."""
+    wanted = specs(model.proto)
+    data = {} if options.inputs is None else given(options.inputs, wanted)
+    return wanted, data, fixed(wanted, options.input_shape, options.dim, data)
 
 
 def _plan(results: Sequence[NDArray[Any]]) -> list[tuple[float, int]]:

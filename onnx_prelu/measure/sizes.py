@@ -42,6 +42,7 @@ def fixed(
     """
     by_name = {spec.name: spec for spec in wanted}
     _require_symbols(wanted, dims)
+    _require_sizes({**{name: (size,) for name, size in dims.items()}, **shapes})
     for name, shape in shapes.items():
         if name not in by_name:
             has = f"its inputs are {', '.join(by_name) or 'none'}"
@@ -51,7 +52,7 @@ def fixed(
             raise BadUsage(
                 f"'{name}' in --inputs is {is_}, but --input-shape asks for {asked}", todo="drop one of them"
             )
-    known: dict[str, Shape] = {**{name: tuple(shape) for name, shape in shapes.items()}}
+    known = {name: tuple(shape) for name, shape in shapes.items()}
     known |= {name: value.shape for name, value in data.items()}
     sizes = dict(dims)
     for name, shape in known.items():
@@ -66,12 +67,14 @@ def _require_symbols(wanted: tuple[InputSpec, ...], dims: Mapping[str, int]) -> 
     symbols = dict.fromkeys(d for spec in wanted for d in spec.shape or () if isinstance(d, str))
     for name in dims:
         if name not in symbols:
-            has = (
-                f"its named ones are {', '.join(symbols)}"
-                if symbols
-                else "it has no named ones: use --input-shape"
-            )
+            has = f"its named ones are {', '.join(symbols)}" if symbols else "it has no named ones: use --input-shape"
             raise BadUsage(f"--dim {name}: no input of the model has a dimension of that name", todo=has)
+
+
+def _require_sizes(shapes: Mapping[str, Shape]) -> None:
+    for name, shape in shapes.items():
+        if any(size < 0 for size in shape):
+            raise BadUsage(f"'{name}' cannot be {shape_text(tuple(shape))}", todo="give sizes from 0 on")
 
 
 def _require_agreement(spec: InputSpec, shape: Shape, dims: Mapping[str, int]) -> None:

@@ -301,9 +301,10 @@ def test_cuda_where_there_is_none(providers, required, monkeypatch):
     assert "built without CUDAExecutionProvider" in cuda.reason
 
 
-def test_requests_that_make_no_sense_are_raised():
+@pytest.mark.parametrize(("a", "b"), [(PRELU, MIRROR), (PRELU, DOUBLE), (BFLOAT, BFLOAT)])
+def test_requests_that_make_no_sense_come_before_any_verdict(a, b):
     with pytest.raises(BadUsage, match="--dim M"):
-        check(PRELU, MIRROR, options=InputOptions(dim={"M": 3}))
+        check(a, b, options=InputOptions(dim={"M": 3}))
 
 
 # ── the original against itself ───────────────────────────────────────────────────────────────────────────────

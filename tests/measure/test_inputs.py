@@ -72,11 +72,19 @@ def test_no_size_fits():
     assert drawn(given, dim={"N": 21}).sizes == {"x": (21,)}
 
 
+def test_an_input_that_is_no_tensor():
+    given = model("g (seq(float[1]) x) => (float[n] y) { y = ConcatFromSequence <axis = 0> (x) }")
+    with pytest.raises(CannotRun, match="input 'x' is no tensor"):
+        drawn(given, "reference")
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         ({"dim": {"K": 2}}, "--dim K: no input of the model has a dimension of that name; its named ones are N, M"),
         ({"input_shape": {"q": (1,)}}, "--input-shape q: the model has no such input to feed; its inputs are x, z"),
+        ({"input_shape": {"x": (-1, 3)}}, "'x' cannot be [-1, 3]; give sizes from 0 on"),
+        ({"dim": {"N": -1}}, "'N' cannot be [-1]"),
         ({"input_shape": {"x": (1,)}}, "input 'x' cannot be [1]: it is [N, 3]"),
         ({"input_shape": {"x": (2, 4)}}, "input 'x' cannot be [2, 4]: it is [N, 3]"),
         ({"input_shape": {"x": (2, 3)}, "dim": {"N": 8}}, "input 'x' cannot be [2, 3]: it is [8, 3]"),
