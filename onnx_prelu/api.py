@@ -17,10 +17,10 @@ from .graph.draft import Draft
 from .graph.edit import finish
 from .graph.model import Model, load, save
 from .graph.walk import roots, within
-from .measure import bench as bench_room
-from .measure import check as check_room
-from .measure.cost import cost
-from .measure.inputs import InputOptions
+from .measure.checking import check as check_room
+from .measure.costs.cost import cost
+from .measure.inputs.draw import InputOptions
+from .measure.latency import bench as bench_room
 from .passes.alone import sites_alone
 from .passes.choose import Choice, Policy, direction, policy
 from .passes.engine import Scope, inspect_sites, rewrite_sites

@@ -21,7 +21,7 @@ from .report.output import Output
 from .report.report import Report, version
 
 
-class Ended(Exception):  # noqa: N818 - a way to end, like SystemExit
+class Ended(Exception):
     """The command has done what it could; the line says why the exit code is not 0."""
 
     def __init__(self, exit_code: int, line: str) -> None:

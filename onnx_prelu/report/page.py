@@ -11,8 +11,8 @@ from . import words
 from .verdicts import Line, check_lines, latency_lines
 
 if TYPE_CHECKING:
-    from ..measure.bench import Latency
-    from ..measure.cost import Cost
+    from ..measure.costs.cost import Cost
+    from ..measure.latency.bench import Latency
     from ..passes.choose import Choice
     from .report import Report
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from ..measure.bench import Latency
-    from ..measure.check import Check
-    from ..measure.cost import Cost
+    from ..measure.checking.check import Check
+    from ..measure.costs.cost import Cost
+    from ..measure.latency.bench import Latency
     from ..passes.choose import Choice
 
 SCHEMA_VERSION = "1"

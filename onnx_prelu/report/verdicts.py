@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 from . import words
 
 if TYPE_CHECKING:
-    from ..measure.bench import Latency
-    from ..measure.check import Check, Spread
+    from ..measure.checking.check import Check, Spread
+    from ..measure.latency.bench import Latency
 
 
 Mood = Literal["good", "bad", "open", "plain"]

@@ -11,11 +11,11 @@ import pytest
 from onnx import numpy_helper, parser
 
 from onnx_prelu.graph.model import Model
-from onnx_prelu.measure import bench as room
-from onnx_prelu.measure import timing
-from onnx_prelu.measure.bench import Latency, bench
-from onnx_prelu.measure.inputs import Feeds, InputOptions
-from onnx_prelu.measure.runner import CannotRun, Runner
+from onnx_prelu.measure.inputs.draw import Feeds, InputOptions
+from onnx_prelu.measure.latency import bench as room
+from onnx_prelu.measure.latency import timing
+from onnx_prelu.measure.latency.bench import Latency, bench
+from onnx_prelu.measure.providers.runner import CannotRun, Runner
 
 
 def model(text: str) -> Model:

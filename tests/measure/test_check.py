@@ -9,12 +9,12 @@ from onnx import helper, numpy_helper, parser
 
 from onnx_prelu.errors import BadUsage
 from onnx_prelu.graph.model import Model, load
-from onnx_prelu.measure import check as room
-from onnx_prelu.measure import pairs
-from onnx_prelu.measure.check import Check, Pair, Tolerance, Watch, check
-from onnx_prelu.measure.inputs import InputOptions
-from onnx_prelu.measure.installed import release
-from onnx_prelu.measure.judge import judge
+from onnx_prelu.measure.checking import check as room
+from onnx_prelu.measure.checking import pairs
+from onnx_prelu.measure.checking.check import Check, Pair, Tolerance, Watch, check
+from onnx_prelu.measure.checking.judge import judge
+from onnx_prelu.measure.inputs.draw import InputOptions
+from onnx_prelu.measure.providers.installed import release
 from tests.counts import count
 
 MODELS = Path(__file__).parents[3] / "shared" / "models"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onnx_prelu.measure.compare import Difference, compare, magnitude, patterns
-from onnx_prelu.measure.tolerance import Tolerance, tolerance
+from onnx_prelu.measure.checking.compare import Difference, compare, magnitude, patterns
+from onnx_prelu.measure.checking.tolerance import Tolerance, tolerance
 from tests.counts import examples
 
 F16, BF16, F32, F64 = np.float16, ml_dtypes.bfloat16, np.float32, np.float64

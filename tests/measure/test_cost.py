@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper, parser
 
 from onnx_prelu.errors import BadInput
 from onnx_prelu.graph.model import Model, load
-from onnx_prelu.measure.cost import Cost, cost
+from onnx_prelu.measure.costs.cost import Cost, cost
 
 
 def model(text: str, *, functions: str = "", weights: dict[str, np.ndarray] | None = None) -> Model:

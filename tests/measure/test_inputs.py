@@ -5,9 +5,9 @@ from onnx import TensorProto, helper, parser
 
 from onnx_prelu.errors import BadInput, BadUsage
 from onnx_prelu.graph.model import Model
-from onnx_prelu.measure.inputs import InputOptions, draw, specs
-from onnx_prelu.measure.runtime import CannotRun, open_runner
-from onnx_prelu.measure.values import SCALES, values
+from onnx_prelu.measure.inputs.draw import InputOptions, draw, specs
+from onnx_prelu.measure.inputs.values import SCALES, values
+from onnx_prelu.measure.providers.runtime import CannotRun, open_runner
 
 
 def model(body, ir=8, opset=17):

@@ -14,8 +14,8 @@ from onnx import numpy_helper, parser
 
 from onnx_prelu.errors import NoRuntime
 from onnx_prelu.graph.model import Model, load
-from onnx_prelu.measure.installed import missing, release, told
-from onnx_prelu.measure.runtime import CannotRun, Request, open_runner, requests
+from onnx_prelu.measure.providers.installed import missing, release, told
+from onnx_prelu.measure.providers.runtime import CannotRun, Request, open_runner, requests
 
 
 def model(body, opset=17, ir=8):

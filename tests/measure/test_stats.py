@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from onnx_prelu.measure.stats import interval, noise_floor, outliers, verdict
+from onnx_prelu.measure.latency.stats import interval, noise_floor, outliers, verdict
 
 SIMULATIONS = 500 if os.environ.get("ONNX_PRELU_FULL") else 50
 

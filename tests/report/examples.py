@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from onnx_prelu.errors import Reason
-from onnx_prelu.measure.bench import Latency
-from onnx_prelu.measure.check import Check, Output, PairResult, Spread, Tolerance
-from onnx_prelu.measure.compare import Difference
-from onnx_prelu.measure.cost import Cost
+from onnx_prelu.measure.checking.check import Check, Output, PairResult, Spread, Tolerance
+from onnx_prelu.measure.checking.compare import Difference
+from onnx_prelu.measure.costs.cost import Cost
+from onnx_prelu.measure.latency.bench import Latency
 from onnx_prelu.passes.choose import Choice, SlopeSummary
 from onnx_prelu.report.report import Report
 

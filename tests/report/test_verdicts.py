@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from examples import EQUAL, FAILED, FASTER, MIXED, PASSED, UNRUN, UNTIMED
 
-from onnx_prelu.measure.check import Spread
+from onnx_prelu.measure.checking.check import Spread
 from onnx_prelu.report.verdicts import Line, check_lines, latency_lines
 
 

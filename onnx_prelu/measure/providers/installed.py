@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterable
 from types import ModuleType
 
-from ..errors import NoRuntime
-from ..graph.model import Model
+from ...errors import NoRuntime
+from ...graph.model import Model
 from .quiet import caught
 from .runner import CannotRun
 

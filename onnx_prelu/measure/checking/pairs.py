@@ -10,14 +10,14 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from ..graph.model import Model
-from ..graph.types import TensorType
-from .dtypes import is_float, numpy_dtype
-from .inputs import Feed, Feeds
+from ...graph.model import Model
+from ...graph.types import TensorType
+from ..inputs.draw import Feed, Feeds
+from ..inputs.dtypes import is_float, numpy_dtype
+from ..inputs.sizes import Open, Shape, candidates, fixed
+from ..inputs.spec import InputSpec, specs
+from ..providers.runtime import CannotRun, Runner, open_runner
 from .judge import Limits, judge
-from .runtime import CannotRun, Runner, open_runner
-from .sizes import Open, Shape, candidates, fixed
-from .spec import InputSpec, specs
 from .trials import trials
 
 Known = Callable[[], Mapping[str, TensorType]]

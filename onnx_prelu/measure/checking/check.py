@@ -9,15 +9,15 @@ from typing import Any, Literal
 
 from onnx import ModelProto
 
-from ..graph.model import Model
-from ..graph.types import infer
+from ...graph.model import Model
+from ...graph.types import infer
+from ..inputs.draw import Feeds, InputOptions, draw, require_sensible
+from ..providers.installed import release
+from ..providers.runtime import CannotRun, Request, Runner, open_runner, requests
 from .compare import Difference
-from .inputs import Feeds, InputOptions, draw, require_sensible
-from .installed import release
 from .interface import difference
 from .judge import Limits, Output, judge, repeats
 from .pairs import Pair, PairResult, compare_pair
-from .runtime import CannotRun, Request, Runner, open_runner, requests
 from .tolerance import Tolerance
 from .trials import Trial, outside_patterns, trials
 from .watch import Spread, Watch, spreads

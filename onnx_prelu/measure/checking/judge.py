@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..inputs.dtypes import is_float
+from ..inputs.spec import shape_text
+from ..providers.runner import Runner
 from .compare import Difference, compare, magnitude
-from .dtypes import is_float
-from .runner import Runner
-from .spec import shape_text
 from .tolerance import Tolerance, tolerance
 from .trials import Trial
 

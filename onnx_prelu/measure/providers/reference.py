@@ -10,8 +10,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 
-from ..graph.external import is_external, read
-from ..graph.model import Model, tensors
+from ...graph.external import is_external, read
+from ...graph.model import Model, tensors
 from .runner import CannotRun, Runner
 
 # The evaluator is Python code over numpy, so a model that it cannot run fails with whatever numpy says.

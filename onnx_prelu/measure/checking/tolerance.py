@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .dtypes import is_float
+from ..inputs.dtypes import is_float
 
 # Scaled by the output's largest magnitude, these pass 400 of 400 correct rewrites and fail PRelu(0.25) against Relu,
 # whatever the size of the output.

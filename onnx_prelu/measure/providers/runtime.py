@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..graph.model import Model
+from ...graph.model import Model
 from .installed import short
 from .reference import ReferenceRunner
 from .runner import CannotRun, Runner

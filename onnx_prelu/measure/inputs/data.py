@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import BadInput
+from ...errors import BadInput
 from .dtypes import numpy_dtype, type_name
 from .spec import InputSpec, shape_text
 

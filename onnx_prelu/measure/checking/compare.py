@@ -10,7 +10,7 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from .dtypes import is_float
+from ..inputs.dtypes import is_float
 from .tolerance import Tolerance
 
 _STEPS = 8

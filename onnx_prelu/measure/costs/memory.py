@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 
 from onnx import GraphProto, NodeProto
 
-from ..graph.index import bodies, captured
-from ..graph.types import TensorType, byte_count
+from ...graph.index import bodies, captured
+from ...graph.types import TensorType, byte_count
 
 
 def peak(graph: GraphProto, types: Mapping[str, TensorType]) -> int | None:

@@ -11,10 +11,10 @@ from typing import Any
 from google.protobuf.message import EncodeError
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 
-from ..graph.external import files, is_external, place
-from ..graph.model import Model, tensors
-from ..graph.types import byte_count, infer
-from ..graph.walk import Body, within
+from ...graph.external import files, is_external, place
+from ...graph.model import Model, tensors
+from ...graph.types import byte_count, infer
+from ...graph.walk import Body, within
 from .macs import macs
 from .memory import peak
 

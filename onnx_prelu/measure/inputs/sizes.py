@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ..errors import BadUsage
+from ...errors import BadUsage
 from .spec import InputSpec, shape_text
 
 GROWTH = (1, 2, 4, 8, 12, 16, 32, 64, 128, 256)

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from ..graph.model import Model
+from ...graph.model import Model
+from ..providers.runner import CannotRun, Runner
 from .data import given
 from .dtypes import is_float, numpy_dtype
-from .runner import CannotRun, Runner
 from .sizes import Open, Shape, candidates, fixed
 from .spec import InputSpec, specs
 from .values import SCALES, values

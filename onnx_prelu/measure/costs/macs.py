@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 from onnx import ModelProto, NodeProto
 
-from ..graph.index import bodies
-from ..graph.types import TensorType
-from ..graph.walk import Body, within
+from ...graph.index import bodies
+from ...graph.types import TensorType
+from ...graph.walk import Body, within
 
 Shape = tuple[int, ...]
 

@@ -10,9 +10,9 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from ..graph.model import Model
-from .inputs import Feed
-from .runtime import open_runner
+from ...graph.model import Model
+from ..inputs.draw import Feed
+from ..providers.runtime import open_runner
 
 
 @dataclass(frozen=True)

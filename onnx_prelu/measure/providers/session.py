@@ -16,7 +16,7 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from ..graph.model import Model, serialized
+from ...graph.model import Model, serialized
 from .installed import errors, full, missing, onnxruntime, told, too_new
 from .quiet import caught
 from .runner import CannotRun, Runner

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .installed import errors, onnxruntime, told
-from .runner import CannotRun, Runner
+from ..providers.installed import errors, onnxruntime, told
+from ..providers.runner import CannotRun, Runner
 
 Feed = Mapping[str, NDArray[Any]]
 Open = Callable[[], Runner]

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..inputs.draw import Feed, Feeds
+from ..inputs.dtypes import is_float
+from ..providers.runner import Runner
 from .compare import patterns
-from .dtypes import is_float
-from .inputs import Feed, Feeds
-from .runner import Runner
 
 _STEP = 1 / 8  # an overflowing batch is made smaller by this factor, again and again
 _STEPS = 12

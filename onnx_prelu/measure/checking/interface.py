@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from onnx import ModelProto
 
-from .dtypes import type_name
-from .spec import InputSpec, shape_text, spec_of, specs
+from ..inputs.dtypes import type_name
+from ..inputs.spec import InputSpec, shape_text, spec_of, specs
 
 
 def difference(a: ModelProto, b: ModelProto) -> str | None:

@@ -10,12 +10,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..graph.model import Model
-from .inputs import Feeds, InputOptions, draw
-from .runtime import CannotRun, Request, open_runner, requests
+from ...graph.model import Model
+from ..inputs.draw import Feeds, InputOptions, draw
+from ..inputs.values import SCALES, values
+from ..providers.runtime import CannotRun, Request, open_runner, requests
 from .stats import LEAST_NOISE, Verdict, interval, noise_floor, outliers, verdict
 from .timing import AFTER, AGAIN, BEFORE, Feed, measure
-from .values import SCALES, values
 
 _ANY = InputOptions()
 _INPUTS = 8

@@ -1,0 +1,1 @@
+"""Two models compared, output by output and site by site."""

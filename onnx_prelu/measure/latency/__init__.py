@@ -1,0 +1,1 @@
+"""Two models timed side by side."""

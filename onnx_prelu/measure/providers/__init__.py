@@ -1,0 +1,1 @@
+"""Where a model runs: providers by name, without silent fallback."""
