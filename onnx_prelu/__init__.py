@@ -7,14 +7,13 @@
 """
 
 from .api import Rewrite, bench, check, inspect, rewrite
-from .errors import BadInput, BadUsage, CheckFailed, NoRuntime, NotMet, OnnxPreluError, ProviderNotRun
+from .errors import BadInput, BadUsage, CheckFailed, NotMet, OnnxPreluError, ProviderNotRun
 from .report.report import Report
 
 __all__ = [
     "BadInput",
     "BadUsage",
     "CheckFailed",
-    "NoRuntime",
     "NotMet",
     "OnnxPreluError",
     "ProviderNotRun",

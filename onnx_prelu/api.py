@@ -138,7 +138,7 @@ def rewrite(
     plans = [plan for plan, _ in decided if plan is not None]
     choices = tuple(choice for _, choice in decided)
     report = Report("rewrite", _name(loaded), to=direction(to, form, has_prelu=has_prelu), sites=choices)
-    report = report.with_notes(_notes(report, draft, to))
+    report = report.with_notes(_notes(report, draft, result.proto, to))
     options = _options(inputs, input_shape, dim, seed)
     if strict:
         _require_met(report, chosen)
@@ -299,12 +299,13 @@ def _watch(plan: Plan) -> check_room.Watch:
     return check_room.Watch(plan.node.label, plan.activation[0], plan.unit_axis)
 
 
-def _notes(report: Report, draft: Draft, to: str) -> list[str]:
+def _notes(report: Report, draft: Draft, proto: onnx.ModelProto, to: str) -> list[str]:
     changed = draft.changed
     notes = []
     if to == "auto" and changed:
         present = "a PRelu is present" if report.to == "relu" else "no PRelu is present"
-        notes.append(f"--to auto came to {report.to}: {present}; running it again goes back")
+        back = "" if report.to == "relu" and _has_prelu(proto) else "; running it again goes back"
+        notes.append(f"--to auto came to {report.to}: {present}{back}")
     if not changed:
         notes.append(f"nothing to do for --to {report.to}: the output is the input, and nothing was checked")
     if draft.frozen and changed:

@@ -70,7 +70,9 @@ def show(output: Output, report: Report) -> None:
     """Show the report everywhere it is wanted."""
     try:
         output.show(report)
-    except BrokenPipeError:
+    except (OSError, AttributeError) as error:
+        if not isinstance(error, BrokenPipeError):  # a full disk, or a standard output that was closed
+            raise Ended(2, f"the report cannot be printed on standard output: {error}") from None
         # Python flushes standard output once more at its end, and would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise Ended(141, "standard output was closed before the report was printed") from None

@@ -39,10 +39,6 @@ class BadUsage(OnnxPreluError):
     """A request that contradicts itself or names what is not there (exit code 2)."""
 
 
-class NoRuntime(OnnxPreluError):
-    """Neither onnxruntime nor onnxruntime-gpu is installed (exit code 2)."""
-
-
 class NotMet(OnnxPreluError):
     """The request could not be met: ``--strict``, a budget, a target (exit code 1).
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from onnx_prelu import api
 from onnx_prelu.cli import main
-from onnx_prelu.errors import BadInput, CheckFailed, NoRuntime, NotMet, ProviderNotRun
+from onnx_prelu.errors import BadInput, BadUsage, CheckFailed, NotMet, ProviderNotRun
 from onnx_prelu.passes.catalogue import FORM_NAMES
 from onnx_prelu.passes.choose import Choice
 from onnx_prelu.report.report import Report, version
@@ -204,7 +204,7 @@ def test_what_makes_no_sense_is_one_line_and_touches_nothing(args, said, folder,
 @pytest.mark.parametrize("flags", [(), ("--json",), ("--quiet",), ("--json", "--quiet", "--report", "r.json")])
 @pytest.mark.parametrize(
     "error",
-    [BadInput("the file is empty", where="in.onnx", todo="export it again"), NoRuntime("no ONNX Runtime")],
+    [BadInput("the file is empty", where="in.onnx", todo="export it again"), BadUsage("--to both is not known")],
 )
 def test_an_error_of_the_user_is_one_line_and_writes_no_report(name, flags, error, folder, answer):
     answer(name, error)

@@ -13,7 +13,7 @@ import onnx
 import onnx_graphsurgeon as gs
 from google.protobuf.message import DecodeError, EncodeError
 
-from ..errors import BadInput
+from ..errors import BadInput, BadUsage
 from . import beside
 from .atomic import kind, replacing, target, write_text, writing
 from .exported import exported
@@ -67,6 +67,10 @@ def load(source: str | os.PathLike[str] | onnx.ModelProto | gs.Graph | Model) ->
         proto = onnx.ModelProto()
         proto.CopyFrom(source)
         return _vetted(Model(proto), f"model '{source.graph.name}'")
+    if not isinstance(source, str | os.PathLike):
+        raise BadUsage(
+            f"a {type(source).__name__} is no model", todo="give a path, a ModelProto or a graphsurgeon graph"
+        )
     path = Path(source)
     raw = _read(path)
     proto = onnx.ModelProto()

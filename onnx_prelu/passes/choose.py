@@ -53,6 +53,8 @@ def policy(to: str, form: str | None, slope_in: str, *, has_prelu: bool) -> Poli
     """
     _known("--to", to, TARGETS)
     _known("--slope-in", slope_in, SLOPE_PLACES)
+    if form == "fold":
+        raise BadUsage("--form fold is what --to prelu does by itself", todo="take --to prelu")
     if form is not None:
         _known("--form", form, FORM_NAMES)
     to = direction(to, form, has_prelu=has_prelu)

@@ -86,6 +86,8 @@ def _untold(report: Report) -> Iterator[Latency]:
 
 
 def _outcome(report: Report) -> str:
+    if report.unmet and report.command == "rewrite":
+        return "not met, nothing was written"
     if report.exit_code:
         return "not run" if report.exit_code == 3 else "failed"
     if report.command == "inspect":

@@ -45,7 +45,7 @@ def _nearness(check: Check) -> str:
     nearest = max((o for o in check.outputs if o.tolerance is not None), key=lambda o: o.difference.excess)
     share, ulp = words.number(nearest.difference.excess), words.number(check.max_ulp)
     apart = f"max abs {words.number(check.max_abs)}, max rel {words.number(check.max_rel)}, {ulp} ulp"
-    limit = f"atol {check.tolerance.atol:g}, rtol {check.tolerance.rtol:g}"
+    limit = f"{check.tolerance.atol:g} of the largest value, and {check.tolerance.rtol:g} of each"
     return f"{apart}; {share} of the tolerance ({limit})"
 
 

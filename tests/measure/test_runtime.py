@@ -12,7 +12,6 @@ import onnxruntime
 import pytest
 from onnx import numpy_helper, parser
 
-from onnx_prelu.errors import NoRuntime
 from onnx_prelu.graph.model import Model, load
 from onnx_prelu.measure.providers.installed import missing, release, told
 from onnx_prelu.measure.providers.runtime import CannotRun, Request, open_runner, requests
@@ -259,7 +258,7 @@ def broken(name):
 )
 def test_no_runtime(monkeypatch, module, said):
     monkeypatch.setitem(sys.modules, "onnxruntime", module)
-    with pytest.raises(NoRuntime) as error:
+    with pytest.raises(CannotRun) as error:
         open_runner(model(TWO_NODES), "cpu")
     assert str(error.value).startswith(said)
     assert open_runner(model(TWO_NODES), "reference").run({"x": X})
@@ -267,7 +266,7 @@ def test_no_runtime(monkeypatch, module, said):
 
 def test_a_broken_runtime(monkeypatch):
     monkeypatch.setattr(importlib, "import_module", broken)
-    with pytest.raises(NoRuntime, match=r"cannot be imported \(libfoo.so"):
+    with pytest.raises(CannotRun, match=r"cannot be imported \(libfoo.so"):
         open_runner(model(TWO_NODES), "cpu")
 
 

@@ -113,7 +113,6 @@ def check(
     Raises:
         BadInput: The given data cannot be read, or do not fit the inputs.
         BadUsage: A shape or dimension is asked for that the model does not have.
-        NoRuntime: ONNX Runtime is needed and not installed.
     """
     require_sensible(a, options)
     asked = requests(providers)
@@ -180,7 +179,7 @@ class _Comparison:
         rows = tuple(replace(row, random=again.excess > 1) for row, again in zip(rows, original.again, strict=True))
         spread, unseen = self._spread(watch, original)
         status, reason = _verdict(rows, alone)
-        notes = (*_notes(rows, alone, original), *self._outside(rows, patterns), *unseen)
+        notes = (*_notes(rows, alone, original), *self._outside(rows, original.outside, patterns), *unseen)
         found = replace(found, status=status, reason=reason, spread=spread, nodes=second.nodes, notes=notes)
         return _with_numbers(found, rows)
 
@@ -215,11 +214,15 @@ class _Comparison:
         except CannotRun as refusal:
             return (), (f"which units saw both sides of zero is not known: {refusal.reason}",)
 
-    def _outside(self, rows: Sequence[Output], patterns: int) -> tuple[str, ...]:
+    def _outside(self, rows: Sequence[Output], outside: Sequence[Trial], patterns: int) -> tuple[str, ...]:
         """What is said of differences where nothing is promised."""
         count = patterns + sum(row.difference.patterns for row in rows)
+        copied = (
+            "; all numbers are for a copy with 0 in place of what is not finite, made small enough" if outside else ""
+        )
         if not count:
-            return ()
+            line = f"{len(outside)} of the batches are not finite or overflow the original"
+            return (line + copied,) if outside else ()
         line = (
             f"where inputs are not finite or overflow the original, {count} elements differ in NaN or infinity: "
             "outside of what a form promises, not counted as a failure"
@@ -227,7 +230,7 @@ class _Comparison:
         models = (self.a.proto, self.b.proto)
         if self.request.provider == "cpu" and release() < _PRELU_KEEPS_INFINITY and any(map(_has_prelu, models)):
             line += "; this ONNX Runtime gives NaN for PRelu(±inf), as all before 1.27 do"
-        return (line,)
+        return (line + copied,)
 
 
 def _has_prelu(proto: ModelProto) -> bool:

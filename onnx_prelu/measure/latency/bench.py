@@ -130,7 +130,6 @@ def bench(
 
     Raises:
         BadInput: The inputs that were asked for do not fit the model.
-        NoRuntime: ONNX Runtime is not installed.
     """
     return tuple(_on(request, a, b, options, threads, duration, progress or _silent) for request in requests(providers))
 

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterable
 from types import ModuleType
 
-from ...errors import NoRuntime
 from ...graph.model import Model
 from .quiet import caught
 from .runner import CannotRun
@@ -21,7 +20,7 @@ def onnxruntime() -> ModuleType:
     """The module, imported when it is first needed, without what its import writes to standard error.
 
     Raises:
-        NoRuntime: It is not installed, or cannot be imported.
+        CannotRun: It is not installed, or cannot be imported.
     """
     if "onnxruntime" not in sys.modules:
         with caught([]):
@@ -34,12 +33,12 @@ def _import() -> ModuleType:
         module = importlib.import_module("onnxruntime")
     except ModuleNotFoundError as error:
         if error.name != "onnxruntime":
-            raise NoRuntime(f"ONNX Runtime lacks the package '{error.name}'", todo=_INSTALL) from None
-        raise NoRuntime("no ONNX Runtime is installed", todo=_INSTALL) from None
+            raise CannotRun(f"ONNX Runtime lacks the package '{error.name}'; {_INSTALL}") from None
+        raise CannotRun(f"no ONNX Runtime is installed; {_INSTALL}") from None
     except ImportError as error:
-        raise NoRuntime(f"ONNX Runtime cannot be imported ({error})", todo=f"uninstall it, then {_INSTALL}") from None
+        raise CannotRun(f"ONNX Runtime cannot be imported ({error}); uninstall it, then {_INSTALL}") from None
     if not hasattr(module, "InferenceSession"):  # what is left where one of two wheels was uninstalled
-        raise NoRuntime("only remains of an ONNX Runtime are installed", todo=f"uninstall onnxruntime, then {_INSTALL}")
+        raise CannotRun(f"only remains of an ONNX Runtime are installed; uninstall onnxruntime, then {_INSTALL}")
     return module
 
 
@@ -65,8 +64,8 @@ def full(provider: str) -> str:
         provider: Its name, with or without ``ExecutionProvider``, in any case.
 
     Raises:
-        CannotRun: This runtime was built without it, or never heard of it; the reason lists what it has.
-        NoRuntime: There is no runtime.
+        CannotRun: There is no runtime, or it was built without this provider, or never heard of it; the reason
+            lists what it has.
     """
     runtime = onnxruntime()
     names: dict[str, str] = {short(name): name for name in runtime.get_available_providers()}

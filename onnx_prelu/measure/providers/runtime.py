@@ -57,7 +57,6 @@ def open_runner(model: Model, provider: str, *, threads: int | None = None, chec
 
     Raises:
         CannotRun: The provider cannot run this model; the reason says what is missing.
-        NoRuntime: ONNX Runtime is needed and not installed.
     """
     if short(provider) == "reference":
         return ReferenceRunner(model)

@@ -46,7 +46,6 @@ class SessionRunner(Runner):
     Raises:
         CannotRun: This runtime lacks the provider, its device or its libraries, no node of the model went to it,
             or the model cannot be loaded.
-        NoRuntime: ONNX Runtime is not installed.
     """
 
     def __init__(self, model: Model, provider: str, *, threads: int | None, checking: bool) -> None:
