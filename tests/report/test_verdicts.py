@@ -15,8 +15,10 @@ def test_a_check_that_passed_says_how_near_and_at_the_nearest_output():
     assert said(PASSED) == [
         (
             0,
-            "cpu passed: max abs 3.1e-07, max rel 2.2e-07, 80 ulp; "
-            "0.021 of the tolerance (1e-05 of the largest value, and 0.0001 of each)",
+            (
+                "cpu passed: max abs 3.1e-07, max rel 2.2e-07, 80 ulp; "
+                "0.021 of the tolerance (1e-05 of the largest value, and 0.0001 of each)"
+            ),
         ),
         (1, "9 batches of x 8x64"),
         (1, "2 of 2 sites passed alone, 1 of them with equal values"),
