@@ -16,15 +16,19 @@ from .errors import CheckFailed, NotMet, ProviderNotRun
 from .graph.draft import Draft
 from .graph.edit import finish
 from .graph.model import Model, load, save
+from .graph.versions import with_versions
 from .graph.walk import roots, within
 from .measure.checking import check as check_room
 from .measure.costs.cost import cost
 from .measure.inputs.draw import InputOptions
 from .measure.latency import bench as bench_room
 from .passes.alone import sites_alone
-from .passes.choose import Choice, Policy, direction, policy
 from .passes.engine import Scope, inspect_sites, rewrite_sites
+from .passes.fitting import counted, outside
 from .passes.plan import Plan
+from .passes.request import Forms, Request, asked_target, decide, for_target
+from .passes.targets import Target
+from .report import demands
 from .report.report import Report
 
 Source: TypeAlias = str | os.PathLike[str] | onnx.ModelProto | gs.Graph
@@ -71,8 +75,13 @@ def rewrite(
     model: Source,
     *,
     to: str = "auto",
-    form: str | None = None,
+    form: Forms = None,
     slope_in: str = "consumer",
+    target: str | None = None,
+    ops: Sequence[str] | None = None,
+    slope_shape: str | None = None,
+    opset: int | None = None,
+    ir_version: int | None = None,
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
     strict: bool = False,
@@ -97,8 +106,14 @@ def rewrite(
     Args:
         model: The model; it is never changed.
         to: ``"relu"``, ``"prelu"``, or ``"auto"``: relu where a PRelu is present, otherwise prelu.
-        form: The form to prefer; where it does not apply, a site takes mirror.
+        form: The form to prefer; where it does not apply, a site takes mirror. ``["head/*=split", "mirror"]`` or
+            ``{"head/*": "split", "*": "mirror"}`` says it by site: exact names first, then globs in order.
         slope_in: Where split puts the slope: ``"consumer"`` or ``"producer"``.
+        target: What has to take the sites: each gets the form of fewest nodes that fits (docs/targets.md).
+        ops: The same with a list of ops in place of a known target.
+        slope_shape: The shape to write the slopes of PRelus in: ``"scalar"``, ``"1d"``, ``"c11"`` or ``"full"``.
+        opset: The opset to write, where every op of the model is the same in both.
+        ir_version: The IR version to write, where it can hold what the model holds.
         only: Sites to rewrite, by exact name first, then as globs; all by default.
         skip: Sites to leave.
         strict: Fail where a site is refused, or takes another form than the one asked for.
@@ -122,7 +137,7 @@ def rewrite(
     Raises:
         BadInput: The model or the data cannot be read, or a slope is NaN, infinite or does not broadcast.
         BadUsage: The request contradicts itself, or names what is not there.
-        NotMet: ``strict`` is not met; its ``report`` says where.
+        NotMet: ``strict`` or the target is not met, and its ``report`` says where; or a version is not possible.
         CheckFailed: The check failed; its ``report`` says how.
         ProviderNotRun: A required provider could not run; its ``report`` says why.
 
@@ -130,19 +145,19 @@ def rewrite(
     'equal bits'
     """
     loaded = load(model)
-    draft = Draft(loaded, freeze=freeze)
-    has_prelu = _has_prelu(loaded.proto)
-    chosen = policy(to, form, slope_in, has_prelu=has_prelu)
+    taker = asked_target(target, ops)
+    chosen, goal = decide(Request(to, form, slope_in, taker, slope_shape), has_prelu=_has_prelu(loaded.proto))
+    draft = Draft(with_versions(loaded, opset, ir_version), freeze=freeze)
     decided = rewrite_sites(draft, chosen, Scope(tuple(only), tuple(skip)))
     result = finish(draft)
     plans = [plan for plan, _ in decided if plan is not None]
     choices = tuple(choice for _, choice in decided)
-    report = Report("rewrite", _name(loaded), to=direction(to, form, has_prelu=has_prelu), sites=choices)
-    report = report.with_notes(_notes(report, draft, result.proto, to))
+    report = Report("rewrite", _name(loaded), to=goal, sites=choices)
+    report = report.with_notes(_notes(report, draft, (loaded, result), to, taker))
     options = _options(inputs, input_shape, dim, seed)
-    if strict:
-        _require_met(report, chosen)
-    if check and plans:
+    _require(report, demands.fitting(report, taker.name) if taker else None)
+    _require(report, demands.strict(report) if strict else None)
+    if check and result is not loaded:
         checks = check_room.check(
             loaded,
             result,
@@ -251,6 +266,8 @@ def bench(
 def inspect(
     model: Source,
     *,
+    target: str | None = None,
+    ops: Sequence[str] | None = None,
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
     freeze: bool = False,
@@ -259,16 +276,21 @@ def inspect(
 ) -> Report:
     """List the PReLUs of a model, however they are written, and the forms that each can take.
 
+    With a ``target``, or ``ops``, the forms are those that it takes, and each site says whether it fits as it is.
+
     Raises:
         BadInput: The model cannot be read, or a slope is NaN, infinite or does not broadcast.
-        BadUsage: A pattern matches no site.
+        BadUsage: A pattern matches no site, or the target is not known.
 
     >>> inspect("models/digits_relu_wide.onnx").sites[0].possible
     ('fold',)
     """
     loaded = load(model)
-    choices = inspect_sites(Draft(loaded, freeze=freeze), Scope(tuple(only), tuple(skip)))
-    report = Report("inspect", _name(loaded), sites=tuple(choices))
+    taker = asked_target(target, ops)
+    draft = Draft(loaded, freeze=freeze)
+    choices = inspect_sites(draft, Scope(tuple(only), tuple(skip)), for_target(taker) if taker else None)
+    notes = [*counted(choices, taker), *outside(draft, taker)] if taker else []
+    report = Report("inspect", _name(loaded), sites=tuple(choices)).with_notes(notes)
     return replace(report, before=cost(loaded, _sizes(loaded, input_shape, dim)))
 
 
@@ -299,38 +321,32 @@ def _watch(plan: Plan) -> check_room.Watch:
     return check_room.Watch(plan.node.label, plan.activation[0], plan.unit_axis)
 
 
-def _notes(report: Report, draft: Draft, proto: onnx.ModelProto, to: str) -> list[str]:
+def _notes(
+    report: Report, draft: Draft, models: tuple[Model, Model], to: str, target: Target | None
+) -> list[str]:
+    before, after = models
     changed = draft.changed
     notes = []
-    if to == "auto" and changed:
+    if to == "auto" and changed and target is None:
         present = "a PRelu is present" if report.to == "relu" else "no PRelu is present"
-        back = "" if report.to == "relu" and _has_prelu(proto) else "; running it again goes back"
+        back = "" if report.to == "relu" and _has_prelu(after.proto) else "; running it again goes back"
         notes.append(f"--to auto came to {report.to}: {present}{back}")
-    if not changed:
-        notes.append(f"nothing to do for --to {report.to}: the output is the input, and nothing was checked")
+    if after is before:
+        asked = f"--to {report.to}" if target is None else target.name
+        notes.append(f"nothing to do for {asked}: the output is the input, and nothing was checked")
     if draft.frozen and changed:
         notes.append(f"taken as constants, and no longer inputs of the graph: {', '.join(sorted(draft.frozen))}")
-    return notes
+    return notes + (outside(draft, target) if target else [])
 
 
-def _require_met(report: Report, chosen: Policy) -> None:
-    """Fail where ``strict`` is not met.
+def _require(report: Report, unmet: str | None) -> None:
+    """Fail where something that was demanded is not met.
 
     Raises:
-        NotMet: A site is refused, or has another form than the one asked for.
+        NotMet: With the line that says so.
     """
-    odd = [choice for choice in report.sites or () if _is_odd(choice, chosen)]
-    if not odd:
-        return
-    first = odd[0]
-    what = "is refused" if first.refused else f"would take {first.form} instead of {chosen.asked}"
-    more = f" (and {len(odd) - 1} more)" if len(odd) > 1 else ""
-    line = f"--strict: site '{first.node}' {what}: {first.reason}{more}"
-    raise NotMet(line, report=replace(report, unmet=line))
-
-
-def _is_odd(choice: Choice, chosen: Policy) -> bool:
-    return choice.refused or (chosen.asked is not None and choice.form not in (None, chosen.asked))
+    if unmet is not None:
+        raise NotMet(unmet, report=replace(report, unmet=unmet))
 
 
 def _sizes(

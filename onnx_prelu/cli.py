@@ -94,6 +94,7 @@ def main(ctx: click.Context) -> None:
 
 @main.command(cls=options.Command, example="onnx-prelu inspect net.onnx")
 @click.argument("model", type=options.FILE)
+@options.for_whom
 @options.which_sites
 @options.input_sizes
 @options.shown
@@ -107,6 +108,8 @@ def inspect(model: Path, output: Output, **request: Any) -> None:
 @click.argument("source", type=options.FILE, metavar="IN")
 @click.argument("destination", type=options.FILE, metavar="OUT")
 @options.direction
+@options.for_whom
+@options.as_written
 @options.which_sites
 @options.strict
 @options.no_check

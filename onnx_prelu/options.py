@@ -12,6 +12,8 @@ import click
 
 from .passes.catalogue import FORM_NAMES, SLOPE_PLACES
 from .passes.choose import TARGETS
+from .passes.slope_shapes import SLOPE_SHAPES
+from .passes.targets import targets
 from .report.output import Output
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -123,13 +125,59 @@ direction = together(
         default="auto",
         help="auto, the default: to relu where the model holds a PRelu, otherwise to prelu.",
     ),
-    option(REWRITE, "--form", metavar="NAME", help=f"Preferred form: {', '.join(FORM_NAMES)}."),
+    option(
+        REWRITE,
+        "--form",
+        metavar="[PATTERN=]NAME",
+        multiple=True,
+        callback=lambda _ctx, _param, entries: entries or None,
+        help=f"Preferred form: {', '.join(FORM_NAMES)}. With a pattern, of the sites that it names. Repeatable.",
+    ),
     option(
         REWRITE,
         "--slope-in",
         type=click.Choice(SLOPE_PLACES),
         default="consumer",
         help="Where split puts the slope [consumer].",
+    ),
+)
+for_whom = together(
+    option(
+        REWRITE,
+        "--target",
+        metavar="NAME",
+        help=f"Who has to take the sites: {', '.join(targets())}. Each gets the form of fewest nodes that fits.",
+    ),
+    option(
+        REWRITE,
+        "--ops",
+        metavar="OP,OP",
+        callback=lambda _ctx, _param, text: (
+            None if text is None else [op.strip() for op in text.split(",") if op.strip()]
+        ),
+        help="The same with your own list of ops, as in Gemm,Conv,Relu.",
+    ),
+)
+as_written = together(
+    option(
+        REWRITE,
+        "--slope-shape",
+        type=click.Choice(SLOPE_SHAPES),
+        help="Write the slopes of PRelu in this shape: one value, [W], [C,1,1] or [C,H,W], where nothing is lost.",
+    ),
+    option(
+        REWRITE,
+        "--opset",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Write this opset, where every op of the model is the same in both.",
+    ),
+    option(
+        REWRITE,
+        "--ir-version",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Write this IR version, where it can hold what the model holds.",
     ),
 )
 which_sites = together(

@@ -6,6 +6,8 @@ An expression is written once and runs three ways: over :class:`Rays` (the proof
 has several expressions, the first that proves itself for the slope at hand is taken.
 
     mirror         Relu(z) − a·Relu(−z)                   any a; every bit (but a zero's sign) is PRelu's
+    mirror-mul     Relu(z) + (−a)·Relu((−1)·z)            the same without Neg and Sub
+    mirror-min     Relu(z) + a·Min(z, 0)                  the same by Min, with one Relu
     skip           a·z + Relu((1−a)·z)                    a <= 1; where a > 1, z − Relu((1−a)·z)
     skip-outside   a·z + (1−a)·Relu(z)                    any a
     skip-short     z + Relu((a−1)·z)                      a <= 1; one Mul less
@@ -55,6 +57,8 @@ FORMS: dict[str, tuple[Expression, ...]] = {
     "relu": (lambda o, x, _a, _k: o.Relu(x),),
     "identity": (lambda o, x, _a, _k: o.Identity(x),),
     "mirror": (lambda o, x, a, k: o.Sub(o.Relu(x), o.Mul(k(a), o.Relu(o.Neg(x)))),),
+    "mirror-mul": (lambda o, x, a, k: o.Add(o.Relu(x), o.Mul(k(-a), o.Relu(o.Mul(k(np.array(-1.0)), x)))),),
+    "mirror-min": (lambda o, x, a, k: o.Add(o.Relu(x), o.Mul(k(a), o.Min(x, k(np.array(0.0))))),),
     "skip": (
         lambda o, x, a, k: o.Add(o.Mul(k(a), x), o.Relu(o.Mul(k(1 - a), x))),
         lambda o, x, a, k: o.Sub(x, o.Relu(o.Mul(k(1 - a), x))),
@@ -160,11 +164,11 @@ piecewise linear in a with breaks at 0 and 1 only; two points inside each piece 
 
 
 class RuntimeSlope:
-    """A slope that is a tensor of the graph: in an expression it can be used as it is, or as 1 − a and a − 1.
+    """A slope that is a tensor of the graph: in an expression it can be used as it is, or as 1 − a, a − 1 and −a.
 
     Attributes:
         tensor: The tensor's name.
-        minus: Which constant is subtracted or subtracted from: ``""``, ``"1-a"`` or ``"a-1"``.
+        minus: What is made of it: ``""``, ``"1-a"``, ``"a-1"`` or ``"-a"``.
     """
 
     def __init__(self, tensor: str, minus: str = "") -> None:
@@ -177,6 +181,9 @@ class RuntimeSlope:
     def __sub__(self, one: float) -> RuntimeSlope:
         assert one == 1
         return RuntimeSlope(self.tensor, "a-1")
+
+    def __neg__(self) -> RuntimeSlope:
+        return RuntimeSlope(self.tensor, "-a")
 
     def __gt__(self, other: float) -> bool:
         raise Refused(

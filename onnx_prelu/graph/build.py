@@ -81,6 +81,9 @@ class Fragment:
         if not supports(op, self._opset, self._dtype.name):
             text = f"{op} does not exist for {self._dtype.name} in opset {self._opset}"
             raise Refused("opset", text, self._site.label)
+        if self._opset < 8 and op in ("Max", "Min") and any(value.name in self._scalars() for value in inputs):
+            text = f"{op} broadcasts from opset 8 on, and the model is of opset {self._opset}"
+            raise Refused("opset", text, self._site.label)
         if self._opset < 7 and op == "Mul":
             inputs, attributes = self._legacy_mul(inputs)
         output = gs.Variable(self._names.new(self._y, op.lower()))
@@ -107,15 +110,21 @@ class Fragment:
         self._known.append((value, name))
         return gs.Variable(name)
 
+    def _scalars(self) -> set[str]:
+        return {tensor for value, tensor in self._known if value.size == 1}
+
     def _runtime_constant(self, slope: RuntimeSlope) -> gs.Variable:
         if not slope.minus:
             return gs.Variable(slope.tensor)
         if slope.minus not in self._runtime:
-            one = self._constant(np.ones(()))
-            pair = [one, gs.Variable(slope.tensor)]
-            ordered = pair if slope.minus == "1-a" else pair[::-1]
-            self._runtime[slope.minus] = self._apply("Sub", tuple(ordered), {})
+            op, one, first = _OF_A_SLOPE[slope.minus]
+            pair = [self._constant(np.array(one)), gs.Variable(slope.tensor)]
+            self._runtime[slope.minus] = self._apply(op, tuple(pair if first else pair[::-1]), {})
         return self._runtime[slope.minus]
+
+
+_OF_A_SLOPE = {"1-a": ("Sub", 1.0, True), "a-1": ("Sub", 1.0, False), "-a": ("Mul", -1.0, True)}
+"""For what a form makes of a runtime slope: the op, its constant, and whether the constant is the first operand."""
 
 
 @cache

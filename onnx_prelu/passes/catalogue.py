@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from ..algebra.forms import FORMS
@@ -22,13 +22,17 @@ SLOPE_PLACES: tuple[str, ...] = ("consumer", "producer")
 """Where split can put the slope."""
 
 
-def planner(form: str, slope_in: str = "consumer") -> Planner:
-    """The planner of a form.
+def planners(form: str, slope_in: str = "consumer", slope_shapes: Sequence[str] = ("",)) -> tuple[Planner, ...]:
+    """The ways to plan a form, best first: one, but for a PRelu, whose slope can be written in several shapes.
 
     Args:
         form: One of :data:`FORM_NAMES`.
         slope_in: One of :data:`SLOPE_PLACES`; only split looks at it.
+        slope_shapes: Names of :data:`~onnx_prelu.passes.slope_shapes.SLOPE_SHAPES`, or "" for the slope's own;
+            only prelu looks at them.
     """
     if form == "split":
-        return partial(plan_split, slope_in_producer=slope_in == "producer")
-    return partial(plan_elementwise, form)
+        return (partial(plan_split, slope_in_producer=slope_in == "producer"),)
+    if form == "prelu":
+        return tuple(partial(plan_elementwise, form, slope_shape=shape) for shape in slope_shapes)
+    return (partial(plan_elementwise, form),)

@@ -1,4 +1,4 @@
-"""One chooser for all requests: a policy says which sites have to change and in which order forms are tried.
+"""One chooser for all requests: a policy says which sites have to change, what may stand there, and what it costs.
 
 What each policy makes fall, so that applying it twice changes nothing: ``relu``, the sites with an op outside
 Relu, Neg, Mul, Add, Sub; ``prelu``, the sites spelled otherwise than PRelu or LeakyRelu; a form asked for by name,
@@ -7,7 +7,7 @@ the sites that are not written in it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -15,7 +15,9 @@ import numpy as np
 
 from ..errors import BadUsage, Reason, Refused
 from ..graph.draft import Draft
-from .catalogue import FORM_NAMES, SLOPE_PLACES, planner
+from .catalogue import FORM_NAMES, SLOPE_PLACES, planners
+from .patterns import matches, require_match
+from .placed import Placed
 from .plan import Plan
 from .sites import ACTIVATIONS, Site, Slope
 
@@ -26,16 +28,36 @@ RELU_OPS = frozenset({"Relu", "Neg", "Mul", "Add", "Sub"})
 """The ops that ``--to relu`` leaves a site in."""
 
 
+def anything(_placed: Placed) -> None:
+    """Allows everything."""
+
+
+def free(_plan: Plan) -> float:
+    """Nothing costs anything, so the first form that applies is taken."""
+    return 0.0
+
+
+def nodes_put_in(plan: Plan) -> float:
+    """How many nodes a plan puts at the site; layers around it that are only changed do not count."""
+    kept = sum(node not in plan.region for node in plan.edit.nodes)
+    return float(sum(len(protos) for protos in plan.edit.nodes.values()) - kept)
+
+
 @dataclass(frozen=True)
 class Policy:
-    """Which sites change, and into what.
+    """Which sites change, and into what: the cheapest form that is allowed, the first one among equals.
 
     Attributes:
-        forms: The forms to try, best first.
+        forms: The forms to try, in the order in which ties are decided.
         slope_in: Where split puts the slope.
-        accepted: A site made of these ops only stays as it is; empty where every site changes.
+        accepted: A site made of these ops only stays as it is, if that is allowed; empty where every site changes.
         asked: The form that the user asked for by name, or None.
         folds: True if Relu layers are folded too.
+        slope_shapes: The shapes to try for the slope of a PRelu, best first; "" is its own.
+        allows: Raises Refused where a site may not be what is placed there, now or by a plan.
+        cost: What a plan costs, from 0 on: a plan that costs nothing ends the search.
+        taker: For whom the site has to fit, a target's name; None where nobody is named.
+        exceptions: Policies for the sites that a pattern names, in place of this one.
     """
 
     forms: tuple[str, ...]
@@ -43,6 +65,31 @@ class Policy:
     accepted: frozenset[str] = frozenset()
     asked: str | None = None
     folds: bool = False
+    slope_shapes: tuple[str, ...] = ("",)
+    allows: Callable[[Placed], None] = anything
+    cost: Callable[[Plan], float] = free
+    taker: str | None = None
+    exceptions: tuple[tuple[str, Policy], ...] = ()
+
+    def among(self, names: Sequence[str]) -> Callable[[Sequence[str]], Policy]:
+        """The policy of each site, by its names: exact names are looked up first, then globs in order.
+
+        Args:
+            names: All names that sites have.
+
+        Raises:
+            BadUsage: The pattern of an exception matches none of them.
+        """
+        known = frozenset(names)
+        for pattern, _ in self.exceptions:
+            require_match("--form", pattern, names, known)
+        ordered = sorted(self.exceptions, key=lambda exception: exception[0] not in known)
+        return lambda site: next((other for pattern, other in ordered if matches((pattern,), site, known)), self)
+
+
+def nothing_asked() -> Policy:
+    """Every form, and everything is allowed: for looking only."""
+    return Policy(FORM_NAMES)
 
 
 def policy(to: str, form: str | None, slope_in: str, *, has_prelu: bool) -> Policy:
@@ -129,6 +176,8 @@ class Choice:
         slope: A summary of the slope.
         exactness: What is promised of the form that was put in: ``"equal bits"`` or ``"rounding"``; None if none.
         possible: The forms that would apply (filled in by ``inspect``).
+        asked: The form that the user asked for at this site by name, or None.
+        fits: Whether the site fits the target as it is (filled in by ``inspect`` for a target).
     """
 
     node: str
@@ -140,36 +189,78 @@ class Choice:
     slope: SlopeSummary | None = None
     exactness: str | None = None
     possible: tuple[str, ...] = ()
+    asked: str | None = None
+    fits: bool | None = None
 
 
 def choose(draft: Draft, site: Site, policy: Policy) -> tuple[Plan | None, Choice]:
-    """The first form of the policy that applies at a site, with the refusals of those before it.
+    """The cheapest form of the policy that applies at a site and is allowed, with the refusals of the others.
 
     Raises:
         BadInput: The slope does not broadcast.
     """
-    summary = SlopeSummary.of(site.slope)
-    if policy.accepted and site.ops <= policy.accepted:
-        reason = f"stays: it is made of {', '.join(sorted(site.ops))} already"
-        return None, Choice(site.node.label, None, False, reason, {}, site.spelling, summary)
+    summary, unfit = SlopeSummary.of(site.slope), misfit(draft, site, policy)
+    if unfit is None and policy.accepted and site.ops <= policy.accepted:
+        return None, _stays(site, f"stays: it is made of {', '.join(sorted(site.ops))} already", summary, policy)
     refusals: dict[str, Reason] = {}
+    best: Plan | None = None
     for form in policy.forms:
-        plan = attempt(form, draft, site, policy.slope_in, refusals)
-        if plan is not None:
-            return plan, _chosen(site, plan, policy, refusals, summary)
-        if refusals[form].code == "same-form":
-            return None, Choice(site.node.label, None, False, refusals[form].text, {}, site.spelling, summary)
-    first = refusals[policy.forms[0] if policy.asked else policy.forms[-1]]
-    return None, Choice(site.node.label, None, True, first.text, refusals, site.spelling, summary)
+        plan = attempt(form, draft, site, policy, refusals)
+        if plan is None:
+            if refusals[form].code == "same-form" and unfit is None:
+                return None, _stays(site, refusals[form].text, summary, policy)
+            continue
+        if best is None or policy.cost(plan) < policy.cost(best):
+            best = plan
+        if not policy.cost(best):
+            break
+    if best is not None:
+        return best, _chosen(site, best, policy, refusals, summary)
+    reason = refusals[policy.forms[0] if policy.asked else policy.forms[-1]].text
+    if policy.taker is not None and unfit is not None:
+        reason = _no_form(policy.taker, unfit, refusals)
+    return None, Choice(site.node.label, None, True, reason, refusals, site.spelling, summary, asked=policy.asked)
 
 
-def attempt(form: str, draft: Draft, site: Site, slope_in: str, refusals: dict[str, Reason]) -> Plan | None:
-    """Plan a form at a site; where it is refused, note why. The one place that catches a refusal of a site's form."""
+def misfit(draft: Draft, site: Site, policy: Policy) -> Reason | None:
+    """Why a site may not stay as it is, or None."""
     try:
-        return planner(form, slope_in)(draft, site)
+        policy.allows(Placed.now(draft, site))
     except Refused as refused:
-        refusals[form] = refused.at(site.node.label).reason
-        return None
+        return refused.at(site.node.label).reason
+    return None
+
+
+def attempt(form: str, draft: Draft, site: Site, policy: Policy, refusals: dict[str, Reason]) -> Plan | None:
+    """Plan a form at a site, as the policy allows it; where it is refused, note why: of several ways, of the first."""
+    for plan_form in planners(form, policy.slope_in, policy.slope_shapes):
+        try:
+            plan = plan_form(draft, site)
+            policy.allows(Placed.after(draft, plan))
+        except Refused as refused:
+            refusals.setdefault(form, refused.at(site.node.label).reason)
+        else:
+            refusals.pop(form, None)
+            return plan
+    return None
+
+
+_OF_THE_SLOPE = frozenset({"other-slope", "positive-side", "slope-not-uniform", "same-form"})
+"""Refusals that say no more than that a form is another function; they are told in full by ``inspect``."""
+
+
+def _no_form(taker: str, unfit: Reason, refusals: Mapping[str, Reason]) -> str:
+    """Why no form fits, the forms of one reason together."""
+    forms: dict[str, list[str]] = {}
+    for form, reason in refusals.items():
+        if reason.code not in _OF_THE_SLOPE:
+            forms.setdefault(reason.text, []).append(form)
+    others = "; ".join(f"{', '.join(names)}: {text}" for text, names in forms.items() if text != unfit.text)
+    return f"no form fits {taker}: as it is, {unfit.text}" + (f"; {others}" if others else "")
+
+
+def _stays(site: Site, reason: str, summary: SlopeSummary, policy: Policy) -> Choice:
+    return Choice(site.node.label, None, False, reason, {}, site.spelling, summary, asked=policy.asked)
 
 
 def _chosen(site: Site, plan: Plan, policy: Policy, refusals: dict[str, Reason], summary: SlopeSummary) -> Choice:
@@ -179,4 +270,6 @@ def _chosen(site: Site, plan: Plan, policy: Policy, refusals: dict[str, Reason],
     elif plan.form == "mirror" and "split" in refusals:
         reason = f"not split: {refusals['split'].text}"
     exactness = "equal bits" if plan.equal_bits else "rounding"
-    return Choice(site.node.label, plan.form, False, reason, refusals, site.spelling, summary, exactness)
+    return Choice(
+        site.node.label, plan.form, False, reason, refusals, site.spelling, summary, exactness, asked=policy.asked
+    )

@@ -6,6 +6,7 @@ x ─► PRelu(a) ─► y      becomes, with the form mirror,      x ─► Rel
 
 from __future__ import annotations
 
+from ..algebra.floats import Array
 from ..algebra.forms import Proof, RuntimeSlope, prove, prove_runtime, spell
 from ..errors import Refused
 from ..graph.build import Fragment, Names
@@ -13,21 +14,30 @@ from ..graph.draft import Draft, NewConstant
 from ..graph.edit import Edit
 from .plan import Plan
 from .sites import Site, check_shape
+from .slope_shapes import reshaped
 
 
-def plan_elementwise(form: str, draft: Draft, site: Site) -> Plan:
+def plan_elementwise(form: str, draft: Draft, site: Site, *, slope_shape: str = "") -> Plan:
     """A plan for one of the expressions of :data:`onnx_prelu.algebra.forms.FORMS`.
+
+    Args:
+        form: Its name.
+        draft: The working copy.
+        site: The site.
+        slope_shape: The shape to write the slope in, one of :data:`~onnx_prelu.passes.slope_shapes.SLOPE_SHAPES`;
+            "" for the slope's own.
 
     Raises:
         Refused: The form is not this PReLU (``positive-side``, ``other-slope``, ``slope-not-uniform``, ``overflow``,
-            ``runtime-slope``), ``slope-enlarges``, ``dtype``, ``opset``; or ``same-form``: it stands there already.
+            ``runtime-slope``), ``slope-enlarges``, ``slope-shape``, ``dtype``, ``opset``; or ``same-form``: it
+            stands there already.
         BadInput: The slope does not broadcast.
     """
     proof = _proof(form, draft, site)
     assert site.dtype is not None
-    slope = site.slope
-    argument = slope.value if slope.value is not None else RuntimeSlope(slope.tensor)
-    if spell(proof, argument) == site.spelling:
+    argument = _written(draft, site, slope_shape)
+    reshapes = argument is not site.slope.value and site.slope.value is not None
+    if spell(proof, argument) == site.spelling and not reshapes:
         raise Refused("same-form", f"the site is written as {form} already", site.node.label)
     fragment = Fragment(Names(draft.index), site.node, site.y, draft.opset, site.dtype)
     operands = [name for node in site.region for name in node.inputs if name and draft.constants.get(name)]
@@ -52,6 +62,15 @@ def plan_elementwise(form: str, draft: Draft, site: Site) -> Plan:
         y=(site.y,),
         unit_axis=site.slope.unit_axis,
     )
+
+
+def _written(draft: Draft, site: Site, slope_shape: str) -> Array | RuntimeSlope:
+    """The slope as the form reads it; the very array of the site where its shape stays."""
+    if site.slope.value is None:
+        return RuntimeSlope(site.slope.tensor)
+    if not slope_shape:
+        return site.slope.value
+    return reshaped(site.slope.value, slope_shape, draft.shape(site.x), site.node.label)
 
 
 def _proof(form: str, draft: Draft, site: Site) -> Proof:

@@ -6,17 +6,17 @@ after the spelled sites, from the first layer to the last.
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..errors import BadUsage, Reason, Refused
+from ..errors import Reason, Refused
 from ..graph.draft import Draft
 from ..graph.edit import commit
 from ..graph.index import Node
-from .catalogue import FORM_NAMES
-from .choose import Choice, Policy, SlopeSummary, attempt, choose
+from .choose import Choice, Policy, SlopeSummary, attempt, choose, misfit, nothing_asked
 from .fold import plan_fold
+from .patterns import matches, require_match
+from .placed import Placed
 from .plan import Plan
 from .sites import Site, Slope, find_sites, named
 
@@ -45,19 +45,9 @@ class Scope:
         known = frozenset(names)
         for option, patterns in (("--only", self.only), ("--skip", self.skip)):
             for pattern in patterns:
-                if not _matches((pattern,), names, known):
-                    sites = ", ".join(dict.fromkeys(names)) or "none"
-                    raise BadUsage(f"{option} {pattern} matches no site", todo=f"the sites are: {sites}"[:300])
+                require_match(option, pattern, names, known)
         only, skip = self.only or ("*",), self.skip
-        return lambda site: _matches(only, site, known) and not _matches(skip, site, known)
-
-
-def _matches(patterns: Sequence[str], names: Sequence[str], known: frozenset[str]) -> bool:
-    """A pattern that is a name itself means that name alone; otherwise it is a glob."""
-    return any(
-        pattern in names if pattern in known else any(fnmatch.fnmatchcase(name, pattern) for name in names)
-        for pattern in patterns
-    )
+        return lambda site: matches(only, site, known) and not matches(skip, site, known)
 
 
 def rewrite_sites(draft: Draft, policy: Policy, scope: Scope) -> list[tuple[Plan | None, Choice]]:
@@ -69,17 +59,19 @@ def rewrite_sites(draft: Draft, policy: Policy, scope: Scope) -> list[tuple[Plan
     """
     sites = find_sites(draft)
     relus = relu_layers(draft, sites) if policy.folds else []
-    meant = scope.among([name for site in sites for name in named(site)] + [node.label for node in relus])
+    names = [name for site in sites for name in named(site)]
+    meant = scope.among(names + [node.label for node in relus])
+    asked = policy.among(names)
     decided: list[tuple[Plan | None, Choice]] = []
     for site in sites:
         if meant(list(named(site))):
-            plan, choice = choose(draft, site, policy)
+            plan, choice = choose(draft, site, asked(list(named(site))))
             if plan is not None:
                 commit(draft, plan.edit)
             decided.append((plan, choice))
     for node in relus:
         if meant([node.label]):
-            decided.extend(_fold(draft, node))
+            decided.extend(_fold(draft, node, policy))
     return decided
 
 
@@ -89,14 +81,23 @@ def relu_layers(draft: Draft, sites: Sequence[Site]) -> list[Node]:
     return [node for node in draft.index.nodes() if node.op == "Relu" and node not in taken]
 
 
-def _fold(draft: Draft, node: Node) -> Iterator[tuple[Plan | None, Choice]]:
+def _fold(draft: Draft, node: Node, policy: Policy) -> Iterator[tuple[Plan | None, Choice]]:
     """Fold one Relu layer where it has pairs. A layer that has none is no site: there is nothing to tell of it."""
-    try:
-        plan = plan_fold(draft, node)
-    except Refused:
-        return
-    commit(draft, plan.edit)
-    yield plan, _folded(plan)
+    plan = _foldable(draft, node, policy)
+    if plan is not None:
+        commit(draft, plan.edit)
+        yield plan, _folded(plan)
+
+
+def _foldable(draft: Draft, node: Node, policy: Policy) -> Plan | None:
+    for shape in policy.slope_shapes:
+        try:
+            plan = plan_fold(draft, node, slope_shape=shape)
+            policy.allows(Placed.after(draft, plan))
+        except Refused:
+            continue
+        return plan
+    return None
 
 
 def _folded(plan: Plan) -> Choice:
@@ -105,29 +106,34 @@ def _folded(plan: Plan) -> Choice:
     return Choice(plan.node.label, "fold", False, plan.note, {}, "Relu(x)", summary, "rounding", ("fold",))
 
 
-def inspect_sites(draft: Draft, scope: Scope) -> list[Choice]:
-    """What could be done at each site: every form planned, none committed."""
+def inspect_sites(draft: Draft, scope: Scope, policy: Policy | None = None) -> list[Choice]:
+    """What could be done at each site: every form planned, none committed.
+
+    Args:
+        draft: The working copy.
+        scope: Which sites.
+        policy: The forms to plan, and what is allowed of them; every form, and everything, by default.
+    """
+    policy = policy or nothing_asked()
     sites = find_sites(draft)
     relus = relu_layers(draft, sites)
     meant = scope.among([name for site in sites for name in named(site)] + [node.label for node in relus])
-    choices = [_inspected(draft, site) for site in sites if meant(list(named(site)))]
+    choices = [_inspected(draft, site, policy) for site in sites if meant(list(named(site)))]
     for node in relus:
-        if meant([node.label]):
-            choices.extend(_foldable(draft, node))
+        plan = _foldable(draft, node, policy) if meant([node.label]) else None
+        if plan is not None:
+            choices.append(replace(_folded(plan), form=None, exactness=None))
     return choices
 
 
-def _inspected(draft: Draft, site: Site) -> Choice:
+def _inspected(draft: Draft, site: Site, policy: Policy) -> Choice:
     refusals: dict[str, Reason] = {}
-    possible = tuple(form for form in FORM_NAMES if attempt(form, draft, site, "consumer", refusals) is not None)
+    possible = tuple(form for form in policy.forms if attempt(form, draft, site, policy, refusals) is not None)
     summary = SlopeSummary.of(site.slope)
-    return Choice(site.node.label, None, False, None, refusals, site.spelling, summary, None, possible)
-
-
-def _foldable(draft: Draft, node: Node) -> Iterator[Choice]:
-    try:
-        plan = plan_fold(draft, node)
-    except Refused:
-        return
-    choice = _folded(plan)
-    yield Choice(choice.node, None, False, choice.reason, {}, choice.spelling, choice.slope, None, ("fold",))
+    choice = Choice(site.node.label, None, False, None, refusals, site.spelling, summary, None, possible)
+    if policy.taker is None:
+        return choice
+    unfit = misfit(draft, site, policy)
+    if unfit is None:
+        return replace(choice, fits=True, reason=f"fits {policy.taker} as it is")
+    return replace(choice, fits=False, reason=f"does not fit {policy.taker} as it is: {unfit.text}")

@@ -20,14 +20,21 @@ from ..graph.draft import Draft, NewConstant
 from ..graph.index import Node
 from ..graph.weights import Take, Weight
 from .plan import Plan, Seam
+from .slope_shapes import reshaped
 from .wide import layers_around, put_lanes, wide_plan
 
 
-def plan_fold(draft: Draft, node: Node) -> Plan:
+def plan_fold(draft: Draft, node: Node, *, slope_shape: str = "") -> Plan:
     """A plan that folds the layer of a Relu node.
 
+    Args:
+        draft: The working copy.
+        node: The Relu.
+        slope_shape: The shape to write the slope in, one of :data:`~onnx_prelu.passes.slope_shapes.SLOPE_SHAPES`;
+            "" for (units,).
+
     Raises:
-        Refused: ``no-pairs``: no two units are one PReLU unit; ``dtype``, ``opset``, or what
+        Refused: ``no-pairs``: no two units are one PReLU unit; ``slope-shape``, ``dtype``, ``opset``, or what
             :func:`~onnx_prelu.passes.wide.layers_around` refuses.
     """
     x, y = node.inputs[0], node.outputs[0]
@@ -42,7 +49,11 @@ def plan_fold(draft: Draft, node: Node) -> Plan:
         raise Refused("no-pairs", f"no two of the {units} units are one PReLU unit", node.label)
     slope = Names(draft.index).new(node.label, "slope")
     prelu = onnx.helper.make_node("PRelu", [slope], [])
-    constants = {slope: NewConstant(Weight.of(pairs.slope.astype(dtype)))}
+    value = pairs.slope
+    if slope_shape:
+        known = draft.shape(x)
+        value = reshaped(value, slope_shape, known and (*known[:-1], len(value)), node.label)
+    constants = {slope: NewConstant(Weight.of(value.astype(dtype)))}
     lanes = kept(pairs.keep, pairs.slope)
     edit = put_lanes(draft, layers, lanes, (node,), node, (x, y), prelu, "fold", constants)
     note = f"{units} units became {len(pairs.keep)}, {folded} of them pairs"

@@ -127,6 +127,7 @@ def _inspected(site: Choice) -> _Told:
     for form, reason in site.refusals.items():
         forms.setdefault(reason.text, []).append(form)
     why = tuple(f"not {', '.join(names)}: {text}" for text, names in forms.items())
+    why = (site.reason, *why) if site.reason and site.fits is not None else why
     return _Told(", ".join(site.possible) or "none", why, not site.possible)
 
 

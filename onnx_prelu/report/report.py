@@ -29,14 +29,14 @@ class Report:
         command: ``"inspect"``, ``"rewrite"``, ``"check"`` or ``"bench"``.
         model: The model's path, or its graph's name where it came from memory.
         against: The second model of ``check`` and ``bench``.
-        to: The direction that was taken, ``"relu"`` or ``"prelu"`` (what ``auto`` came to).
+        to: Where it went: ``"relu"`` or ``"prelu"`` (what ``auto`` came to), or a target's name.
         sites: What was decided at each site, in graph order.
         before: What the first model costs.
         after: What the second, or the rewritten, model costs.
         check: The comparison, one entry a provider.
         latency: The timing, one entry a provider.
         notes: Sentences for the reader that belong nowhere else.
-        unmet: Why the request could not be met (``--strict``), or None.
+        unmet: Why the request could not be met (``--strict``, a target), or None.
     """
 
     command: str

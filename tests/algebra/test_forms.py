@@ -20,6 +20,8 @@ SLOPES = {
 APPLIES = {
     "prelu": set(SLOPES),
     "mirror": set(SLOPES),
+    "mirror-mul": set(SLOPES),
+    "mirror-min": set(SLOPES),
     "skip": set(SLOPES),
     "skip-outside": set(SLOPES),
     "max": {"below one", "above one", "zero", "one", "uniform"},
@@ -47,7 +49,7 @@ def test_a_form_gives_its_slope_back(form, slopes, dtype):
     np.testing.assert_array_equal(slope(proof.rays).astype(dtype).astype(float) + np.zeros_like(a), a)
 
 
-@pytest.mark.parametrize("form", ["prelu", "mirror", "skip", "skip-outside"])
+@pytest.mark.parametrize("form", ["prelu", "mirror", "mirror-mul", "mirror-min", "skip", "skip-outside"])
 def test_any_slope_comes_back(form):
     """Random slopes over the whole range of public networks, and beyond."""
     a = stored(np.random.default_rng(1).normal(size=5000) * np.geomspace(1e-30, 1e4, 5000), np.float32)
@@ -77,6 +79,8 @@ class _Numpy:
 EXACT = {
     ("prelu", "mixed"): True,
     ("mirror", "mixed"): True,
+    ("mirror-mul", "mixed"): True,
+    ("mirror-min", "mixed"): True,
     ("max", "below one"): True,
     ("max", "above one"): True,
     ("leakyrelu", "uniform"): True,
@@ -95,6 +99,8 @@ def test_exactness_is_derived(form, slopes):
 
 OPS = {
     ("mirror", "mixed"): "Relu Neg Relu Mul Sub",
+    ("mirror-mul", "mixed"): "Relu Mul Relu Mul Add",
+    ("mirror-min", "mixed"): "Relu Min Mul Add",
     ("skip", "below one"): "Mul Mul Relu Add",
     ("skip", "above one"): "Mul Relu Sub",
     ("skip", "mixed"): "Mul Mul Relu Mul Add",
@@ -134,7 +140,7 @@ def test_a_constant_that_does_not_fit_is_refused():
         prove("skip", np.array([-65504.0 * 2]), np.float16)
 
 
-RUNTIME = {"prelu": True, "mirror": True, "skip-outside": True} | dict.fromkeys(
+RUNTIME = {"prelu": True, "mirror": True, "mirror-mul": True, "mirror-min": True, "skip-outside": True} | dict.fromkeys(
     ["skip", "skip-short", "max", "leakyrelu", "relu", "identity"], False
 )
 

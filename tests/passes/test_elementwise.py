@@ -13,7 +13,7 @@ from tests.oracle import assert_close, assert_same_bits, run
 from tests.rewriting import rewritten
 
 SHAPES = [(), (1,), (5,), (1, 5), (3, 1, 1), (1, 3, 1, 1), (3, 4, 5), (2, 3, 4, 5), (4, 1)]
-FORMS = ["mirror", "skip", "skip-outside", "skip-short", "max", "leakyrelu"]
+FORMS = ["mirror", "mirror-mul", "mirror-min", "skip", "skip-outside", "skip-short", "max", "leakyrelu"]
 DTYPES = [np.float32, np.float16, np.float64]
 X = (2, 3, 4, 5)
 
@@ -59,7 +59,7 @@ def test_mirror_and_max_are_exact_on_every_float16():
         for value in (*model.graph.input, *model.graph.output):
             del value.type.tensor_type.shape.dim[1:]
             value.type.tensor_type.shape.dim[0].dim_value = len(x)
-        for form in ("mirror", "max"):
+        for form in ("mirror", "mirror-mul", "mirror-min", "max"):
             assert_same_bits(run(model, {"x": x}), run(rewritten(model, form=form)[0], {"x": x}))
 
 
@@ -67,9 +67,11 @@ def test_mirror_and_max_are_exact_on_every_float16():
 def test_forms_are_written_for_the_models_opset(opset):
     model = bare(np.full((3, 1, 1), 0.25), np.float32, opset)
     feeds = inputs(np.random.default_rng(0), np.float32)
-    for form in ("mirror", "skip", "max", "leakyrelu"):
+    for form in ("mirror", "mirror-mul", "mirror-min", "skip", "max", "leakyrelu"):
         result, (choice,) = rewritten(model, form=form)
-        if (form, opset) == ("max", 7):
+        if (form, opset) == ("mirror-min", 7):
+            assert (choice.form, choice.refusals[form].code) == ("mirror", "opset")  # Min broadcasts from 8 on
+        elif (form, opset) == ("max", 7):
             assert choice.form in ("max", "mirror")
         else:
             assert choice.form == form
