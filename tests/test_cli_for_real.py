@@ -74,6 +74,21 @@ def test_a_report_on_a_terminal_says_what_was_done(tmp_path):
     assert "cpu passed: max abs" in result.stdout
 
 
+def test_a_target_refuses_and_writes_nothing(tmp_path):
+    out = tmp_path / "out.onnx"
+    result = run("rewrite", MODELS / "digits_prelu_cnn.onnx", out, "--ops", "Conv,Tanh", "--no-bench")
+    assert_one_line(result, 1, "no form fits --ops: as it is, --ops is not known to take PRelu", "was not written")
+    assert "Reasons" in result.stdout
+    assert not out.exists()
+    result = run("rewrite", MODELS / "digits_prelu_gemm.onnx", out, "--target", "nnenum", "--no-bench", "--quiet")
+    assert (result.exit_code, result.output) == (0, "")
+    assert set(ops(out)) == {"Flatten", "Gemm", "Relu"}
+    result = run("inspect", MODELS / "digits_prelu_gemm.onnx", "--target", "nnenum")
+    assert result.exit_code == 0
+    assert "nnenum: 0 of 2 sites fit as they are, 2 more can be made to" in " ".join(result.stdout.split())
+    assert_one_line(run("inspect", out, "--target", "no-such"), 2, "--target no-such is not known")
+
+
 def test_nothing_to_do_is_said_and_the_output_is_the_input(tmp_path):
     out = tmp_path / "out.onnx"
     result = run("rewrite", MODELS / "digits_relu.onnx", out, "--to", "relu")

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 
 from onnx_prelu.algebra.forms import FORMS, prove
+from onnx_prelu.passes.request import TIES
+from onnx_prelu.passes.targets import targets
 
 ROOT = Path(__file__).parents[1]
 FORMS_PAGE = (ROOT / "docs" / "forms.md").read_text(encoding="utf-8")
+TARGETS_PAGE = (ROOT / "docs" / "targets.md").read_text(encoding="utf-8")
 SAMPLES = {
     "any": [-0.3, 0.5, 1.7],
     "all equal": [0.25, 0.25],
@@ -58,3 +61,15 @@ def test_every_refusal_is_documented_and_tested():
     tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
     assert documented == raised_codes()
     assert not [code for code in documented if f'"{code}"' not in tests]
+
+
+@pytest.mark.parametrize("target", targets().values(), ids=lambda target: target.name)
+def test_the_page_of_targets_says_what_their_rules_say(target):
+    section = TARGETS_PAGE.split(f"### {target.name}\n")[1].split("### ")[0]
+    rules = [f"| {rule.sentence()} | {rule.source} |" for rule in target.rules]
+    assert section.strip().splitlines() == [f"For {target.about}.", "", "| rule | source |", "|---|---|", *rules]
+
+
+def test_the_page_of_targets_has_no_other():
+    assert re.findall(r"^### (.+)$", TARGETS_PAGE, re.MULTILINE) == list(targets())
+    assert ", ".join(TIES) in " ".join(TARGETS_PAGE.split())
