@@ -155,7 +155,7 @@ def rewrite(
     report = Report("rewrite", _name(loaded), to=goal, sites=choices)
     report = report.with_notes(_notes(report, draft, (loaded, result), to, taker))
     options = _options(inputs, input_shape, dim, seed)
-    _require(report, demands.fitting(report, taker.name) if taker else None)
+    _require(report, demands.fitting(report))
     _require(report, demands.strict(report) if strict else None)
     if check and result is not loaded:
         checks = check_room.check(

@@ -143,7 +143,8 @@ def test_all_options_of_rewrite(folder, answer):
     assert result.exit_code == 0, result.output
     assert calls[0][1] == {
         "to": "relu", "form": ("skip", "a=b*=split"), "slope_in": "producer",
-        "target": "eran", "ops": ["Relu", "Mul"], "slope_shape": "1d", "opset": 17, "ir_version": 9, "only": ("act*", "b"), "skip": ("c",),
+        "target": "eran", "ops": ["Relu", "Mul"], "slope_shape": "1d", "opset": 17, "ir_version": 9,
+        "only": ("act*", "b"), "skip": ("c",),
         "strict": True, "freeze": True, "check": False, "keep_failed": True,
         "providers": ("cpu", "DmlExecutionProvider"), "inputs": Path("data.npz"),
         "input_shape": {"x:0": (1, 16), "s": ()}, "dim": {"N": 8, "a=b": 2}, "seed": 3, "atol": 0.0, "rtol": 1e-3,

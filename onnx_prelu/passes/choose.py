@@ -8,7 +8,7 @@ the sites that are not written in it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -177,7 +177,7 @@ class Choice:
         exactness: What is promised of the form that was put in: ``"equal bits"`` or ``"rounding"``; None if none.
         possible: The forms that would apply (filled in by ``inspect``).
         asked: The form that the user asked for at this site by name, or None.
-        fits: Whether the site fits the target as it is (filled in by ``inspect`` for a target).
+        fits: Whether the site fits the target, as it is (``inspect``) or as it is left; None where there is no target.
     """
 
     node: str
@@ -219,7 +219,8 @@ def choose(draft: Draft, site: Site, policy: Policy) -> tuple[Plan | None, Choic
     reason = refusals[policy.forms[0] if policy.asked else policy.forms[-1]].text
     if policy.taker is not None and unfit is not None:
         reason = _no_form(policy.taker, unfit, refusals)
-    return None, Choice(site.node.label, None, True, reason, refusals, site.spelling, summary, asked=policy.asked)
+    choice = Choice(site.node.label, None, True, reason, refusals, site.spelling, summary, asked=policy.asked)
+    return None, replace(choice, fits=None if policy.taker is None else unfit is None)
 
 
 def misfit(draft: Draft, site: Site, policy: Policy) -> Reason | None:
@@ -260,7 +261,8 @@ def _no_form(taker: str, unfit: Reason, refusals: Mapping[str, Reason]) -> str:
 
 
 def _stays(site: Site, reason: str, summary: SlopeSummary, policy: Policy) -> Choice:
-    return Choice(site.node.label, None, False, reason, {}, site.spelling, summary, asked=policy.asked)
+    choice = Choice(site.node.label, None, False, reason, {}, site.spelling, summary, asked=policy.asked)
+    return replace(choice, fits=None if policy.taker is None else True)
 
 
 def _chosen(site: Site, plan: Plan, policy: Policy, refusals: dict[str, Reason], summary: SlopeSummary) -> Choice:
@@ -270,6 +272,7 @@ def _chosen(site: Site, plan: Plan, policy: Policy, refusals: dict[str, Reason],
     elif plan.form == "mirror" and "split" in refusals:
         reason = f"not split: {refusals['split'].text}"
     exactness = "equal bits" if plan.equal_bits else "rounding"
+    fits = None if policy.taker is None else True
     return Choice(
-        site.node.label, plan.form, False, reason, refusals, site.spelling, summary, exactness, asked=policy.asked
+        site.node.label, plan.form, False, reason, refusals, site.spelling, summary, exactness, (), policy.asked, fits
     )

@@ -62,6 +62,10 @@ class Placed:
         """The type of x; None where it is unknown, or not a floating-point type that rewrites work in."""
         return FLOAT_TYPES.get(self.draft.dtype(self.x))
 
+    def uses(self, op: str) -> bool:
+        """True if a node is of this op."""
+        return any(op_of(node) == op for node in self.nodes)
+
     def constant(self, name: str) -> Weight | None:
         """The constant of this name, made by the plan or there already; None where the tensor is computed."""
         return self.new.get(name) or self.draft.constants.get(name)

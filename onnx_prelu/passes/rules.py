@@ -151,7 +151,7 @@ class Opset:
         Raises:
             Refused: ``target-opset``.
         """
-        if self.op is not None and all(op_of(node) != self.op for node in placed.nodes):
+        if self.op is not None and not placed.uses(self.op):
             return
         opset = placed.draft.opset
         if not (self.first or 0) <= opset <= (opset if self.last is None else self.last):
@@ -161,19 +161,21 @@ class Opset:
 
 @dataclass(frozen=True)
 class Rank:
-    """Which ranks of x a target takes.
+    """Which ranks of x a target takes, of any op or where an op is used.
 
     Attributes:
         ranks: The ranks.
         source: Where that is known from.
+        op: Where this op is used; None for any op.
     """
 
     ranks: Collection[int]
     source: str
+    op: str | None = None
 
     def sentence(self) -> str:
         """What the target takes, to be read after its name."""
-        return f"takes tensors of rank {', '.join(map(str, self.ranks))}"
+        return f"takes {self.op or 'tensors'} of rank {', '.join(map(str, self.ranks))}"
 
     def check(self, placed: Placed, taker: str) -> None:
         """The rank of x is one of them; an unknown one is none.
@@ -181,6 +183,8 @@ class Rank:
         Raises:
             Refused: ``target-rank``.
         """
+        if self.op is not None and not placed.uses(self.op):
+            return
         if placed.rank not in self.ranks:
             here = "is not known" if placed.rank is None else f"is {placed.rank}"
             raise Refused("target-rank", f"{taker} {self.sentence()}; that of '{placed.x}' {here}", placed.label)

@@ -21,12 +21,10 @@ def strict(report: Report) -> str | None:
     return f"--strict: site '{first.node}' {what}: {first.reason}{_more(odd)}"
 
 
-def fitting(report: Report, target: str) -> str | None:
-    """What a target finds: a site that no form makes fit."""
-    unfit = [choice for choice in report.sites or () if choice.refused]
-    if not unfit:
-        return None
-    return f"site '{unfit[0].node}': {unfit[0].reason or f'no form fits {target}'}{_more(unfit)}"
+def fitting(report: Report) -> str | None:
+    """What a target finds: a site that does not fit, and that no form makes fit."""
+    unfit = [choice for choice in report.sites or () if choice.fits is False]
+    return f"site '{unfit[0].node}': {unfit[0].reason}{_more(unfit)}" if unfit else None
 
 
 def _takes_another(choice: Choice) -> bool:

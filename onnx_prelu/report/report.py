@@ -142,6 +142,7 @@ def _site(choice: Choice) -> dict[str, Any]:
         "slope": None if choice.slope is None else asdict(choice.slope),
         "exactness": choice.exactness,
         "possible": choice.possible,
+        "fits": choice.fits,
     }
 
 

@@ -39,7 +39,8 @@ def test_the_same_versions_are_the_same_model():
 
 
 BRANCHES = """c = Constant <value = bool {1}> ()
-y = If (c) <then_branch = t () => (float[2,3] u) { u = Relu(x) }, else_branch = e () => (float[2,3] v) { v = Abs(x) }>"""
+y = If (c) <then_branch = t () => (float[2,3] u) { u = Relu(x) },
+            else_branch = e () => (float[2,3] v) { v = Abs(x) }>"""
 OTHER_OPS = {
     "another version": (model(), 13, "--opset 13: Relu of node 'y' is of version 14 in opset 15, and of version 13"),
     "too new": (model("y = Mish(x)", opset=18), 17, "--opset 17: Mish of node 'y' does not exist there"),

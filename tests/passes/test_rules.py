@@ -21,6 +21,7 @@ RULES = {
     "opset": (Opset("s", first=16), image(PRELU), "target-opset", "opset 16 or higher, and the model is of opset 15"),
     "opset of an op": (Opset("s", last=14, op="PRelu"), image(PRELU), "target-opset", "PRelu of opset 14 or lower"),
     "rank": (Rank([2], "s"), image(PRELU), "target-rank", "that of 'z' is 4"),
+    "rank of an op": (Rank([2], "s", op="PRelu"), image(PRELU), "target-rank", "T takes PRelu of rank 2"),
     "type": (Type(["float16"], "s"), image(PRELU), "target-type", "that of 'z' is float32"),
     "join": (Chain("s"), image(MIRROR), "target-branch", "Sub would join 'r' and 'm'"),
     "branch": (Chain("s"), mlp(LEAKY, **RESIDUAL), "target-branch", "'z' would be read 2 times"),
@@ -36,6 +37,7 @@ PASSES = {
     "opset": image(PRELU, opset=16),
     "opset of an op": image(PRELU, opset=14),
     "rank": mlp(PRELU),
+    "rank of an op": image(LEAKY),
     "branch": mlp(LEAKY),
     "output": mlp(LEAKY),
 }

@@ -1,7 +1,7 @@
 """Results loaded by the targets' own parsers, where they are installed.
 
-Marabou's is in the package maraboupy. auto_LiRPA of the package index needs a PyTorch that no current Python has, onnx2tf
-and nnenum bring TensorFlow or are not packaged, and the others are no Python packages.
+Marabou's is in the package maraboupy. auto_LiRPA of the package index needs a PyTorch that no current Python has,
+onnx2tf brings TensorFlow, nnenum and ERAN are not on the index, and the others are no Python packages.
 """
 
 import numpy as np

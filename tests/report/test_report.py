@@ -47,6 +47,7 @@ def test_a_site():
             },
             "exactness": None,
             "possible": [],
+            "fits": None,
         }
     ]  # fmt: skip
 
