@@ -201,7 +201,8 @@ def choose(draft: Draft, site: Site, policy: Policy) -> tuple[Plan | None, Choic
     """
     summary, unfit = SlopeSummary.of(site.slope), misfit(draft, site, policy)
     if unfit is None and policy.accepted and site.ops <= policy.accepted:
-        return None, _stays(site, f"stays: it is made of {', '.join(sorted(site.ops))} already", summary, policy)
+        made = f"it is made of {', '.join(sorted(site.ops))} already"
+        return None, _stays(site, f"stays: {f'it fits {policy.taker}' if policy.taker else made}", summary, policy)
     refusals: dict[str, Reason] = {}
     best: Plan | None = None
     for form in policy.forms:

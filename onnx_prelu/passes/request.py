@@ -128,9 +128,16 @@ def for_target(
         return 0.0 if plan.form == form else nodes_put_in(plan)
 
     found = Policy(
-        tuple(dict.fromkeys((form, *candidates) if form else candidates)), slope_in, accepted, form, to == "prelu",
-        ("", *SLOPE_SHAPES), target.check, cost, target.name,
-    )  # fmt: skip
+        tuple(dict.fromkeys((form, *candidates) if form else candidates)),
+        slope_in=slope_in,
+        accepted=accepted,
+        asked=form,
+        folds=to == "prelu",
+        slope_shapes=("", *SLOPE_SHAPES),
+        allows=target.check,
+        cost=cost,
+        taker=target.name,
+    )
     return _shaped(found, shape)
 
 

@@ -103,8 +103,9 @@ class Constant:
             return
         for node in placed.nodes:
             if op_of(node) == self.op and not self._holds(placed, node):
-                found = [list(weight.shape) for name in node.input if (weight := placed.constant(name)) is not None]
-                here = f"here it is {', '.join(map(str, found))}" if found else "here there is none"
+                operands = [(position, placed.constant(name)) for position, name in enumerate(node.input)]
+                found = [f"{list(weight.shape)} as input {place}" for place, weight in operands if weight is not None]
+                here = f"here it is {', '.join(found)}" if found else "here there is none"
                 raise Refused("target-constant", f"{taker} {self.sentence()}; {here}", placed.label)
 
     def _holds(self, placed: Placed, node: onnx.NodeProto) -> bool:

@@ -14,7 +14,7 @@ AT_RUN_TIME = {"inputs": ", float[2,1,1] a"}
 RULES = {
     "op": (Ops(["Relu", "PRelu"], "s", lacks=["Neg"]), image(MIRROR), "target-op", "T does not take Neg"),
     "unknown op": (Ops(["Relu"], "s"), image(MIRROR), "target-op", "T is not known to take Neg"),
-    "shape": (Constant("PRelu", "s", ["scalar"]), image(PRELU), "target-constant", "here it is [2, 1, 1]"),
+    "shape": (Constant("PRelu", "s", ["scalar"]), image(PRELU), "target-constant", "here it is [2, 1, 1] as input 1"),
     "position": (Constant("Mul", "s", ["c11"], position=1), image(MIRROR), "target-constant", "as input 1 only"),
     "no constant": (Constant("PRelu", "s"), image(PRELU, **AT_RUN_TIME), "target-constant", "here there is none"),
     "rank of a shape": (Constant("PRelu", "s", ["1d"], ranks=[4]), image(PRELU), "target-constant", "over x of rank 4"),
