@@ -321,9 +321,7 @@ def _watch(plan: Plan) -> check_room.Watch:
     return check_room.Watch(plan.node.label, plan.activation[0], plan.unit_axis)
 
 
-def _notes(
-    report: Report, draft: Draft, models: tuple[Model, Model], to: str, target: Target | None
-) -> list[str]:
+def _notes(report: Report, draft: Draft, models: tuple[Model, Model], to: str, target: Target | None) -> list[str]:
     before, after = models
     changed = draft.changed
     notes = []
