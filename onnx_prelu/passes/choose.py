@@ -100,10 +100,8 @@ def policy(to: str, form: str | None, slope_in: str, *, has_prelu: bool) -> Poli
     """
     _known("--to", to, TARGETS)
     _known("--slope-in", slope_in, SLOPE_PLACES)
-    if form == "fold":
-        raise BadUsage("--form fold is what --to prelu does by itself", todo="take --to prelu")
     if form is not None:
-        _known("--form", form, FORM_NAMES)
+        known_form(form)
     to = direction(to, form, has_prelu=has_prelu)
     if to == "prelu":
         if form not in (None, "prelu"):
@@ -123,6 +121,18 @@ def direction(to: str, form: str | None, *, has_prelu: bool) -> str:
     if form is not None:
         return "prelu" if form == "prelu" else "relu"
     return "relu" if has_prelu else "prelu"
+
+
+def known_form(form: str) -> str:
+    """The form, if it can be asked for by name.
+
+    Raises:
+        BadUsage: It cannot.
+    """
+    if form == "fold":
+        raise BadUsage("--form fold is what --to prelu does by itself", todo="take --to prelu")
+    _known("--form", form, FORM_NAMES)
+    return form
 
 
 def _known(option: str, value: str, names: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from ..errors import BadUsage
 from .catalogue import FORM_NAMES
-from .choose import Policy, direction, nodes_put_in, policy
+from .choose import Policy, direction, known_form, nodes_put_in, policy
 from .placed import Placed
 from .plan import Plan
 from .rules import SlopeShape
@@ -95,12 +95,10 @@ def forms(form: Forms) -> tuple[str | None, dict[str, str]]:
         entries = [(pattern, name) for pattern, _, name in (entry.rpartition("=") for entry in given)]
     by_site: dict[str, str] = {}
     for pattern, name in entries:
-        if name not in FORM_NAMES:
-            raise BadUsage(f"--form {name} is not known", todo=f"take one of {', '.join(FORM_NAMES)}")
         if pattern in by_site:
             where = f"for '{pattern}'" if pattern else "for all sites"
             raise BadUsage(f"--form is given twice {where}", todo="leave one out")
-        by_site[pattern] = name
+        by_site[pattern] = known_form(name)
     return by_site.pop("", None), by_site
 
 
