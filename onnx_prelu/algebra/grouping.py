@@ -46,7 +46,7 @@ def ratio_intervals(base: Array, others: Array, dtype: DTypeLike, ulps: float = 
     return low, high
 
 
-def opposite_pairs(rows: Array, columns: Array, dtype: DTypeLike) -> Iterator[tuple[int, Indices]]:
+def opposite_pairs(rows: Array, columns: Array, kin: Indices, dtype: DTypeLike) -> Iterator[tuple[int, Indices]]:
     """Candidates for the negative side of each unit: ``(later unit, earlier units whose row points the other way)``.
 
     First come the exact pairs, in which one row is the other negated bit for bit, then those with any positive
@@ -56,25 +56,26 @@ def opposite_pairs(rows: Array, columns: Array, dtype: DTypeLike) -> Iterator[tu
     Args:
         rows: (m, k) stored weights with the bias appended.
         columns: (m, q) stored outgoing columns; their zero pattern has to match.
+        kin: (m,) only units of the same number can pair.
         dtype: The type they are stored in.
     """
     columns_zero = np.packbits(columns == 0, axis=1)
-    exact: dict[bytes, list[int]] = defaultdict(list)
+    exact: dict[tuple[int, bytes], list[int]] = defaultdict(list)
     for j, row in enumerate(rows):
-        key = (-row).tobytes()
+        key = int(kin[j]), (-row).tobytes()
         if exact.get(key):
             yield j, np.asarray(exact[key])
-        exact[row.tobytes()].append(j)
+        exact[int(kin[j]), row.tobytes()].append(j)
 
     zero, negative = rows == 0, rows < 0
     first = np.argmax(~zero, axis=1)
     flipped = negative[np.arange(len(rows)), first]
     signs = np.packbits((negative ^ flipped[:, None]) & ~zero, axis=1)
     zeros = np.packbits(zero, axis=1)
-    buckets: dict[bytes, list[int]] = defaultdict(list)
+    buckets: dict[tuple[int, bytes], list[int]] = defaultdict(list)
     for j in range(len(rows)):
         if not np.all(zero[j]):
-            buckets[signs[j].tobytes() + zeros[j].tobytes() + columns_zero[j].tobytes()].append(j)
+            buckets[int(kin[j]), signs[j].tobytes() + zeros[j].tobytes() + columns_zero[j].tobytes()].append(j)
     for j, earlier in sorted(_earlier(buckets.values()), key=lambda pair: pair[0]):
         facing = earlier[flipped[earlier] != flipped[j]]
         if facing.size:

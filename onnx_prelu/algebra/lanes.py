@@ -49,29 +49,59 @@ class Lanes:
         np.add.at(neg, self.unit, self.out * np.where(self.row >= 0, self.slope * self.row, self.row))
         return Rays(pos, neg)
 
+    def first(self) -> NDArray[np.intp]:
+        """The first lane of each unit, (n,).
 
-def split(a: Array, in_producer: NDArray[np.bool_] | None = None) -> Lanes:
+        >>> split(np.array([0.25, -3.0]), groups=2).first()
+        array([0, 2])
+        """
+        return np.unique(self.unit, return_index=True)[1]
+
+    def bearing(self) -> Array:
+        """By what something that is added behind the activation is multiplied on each lane: 1 on a unit's first lane.
+
+        The others get 0. The first lane's out has to be 1, so that the sum over the lanes is what was added.
+        """
+        result = np.zeros(len(self))
+        result[self.first()] = 1
+        assert np.all(self.out[result == 1] == 1)
+        return result
+
+
+def split(a: Array, in_producer: NDArray[np.bool_] | None = None, groups: int = 1) -> Lanes:
     """Two Relu lanes a unit, one for a unit of slope 0: first all positive lanes, then the negative ones.
 
     With the slope in the consumer a unit has the lanes (1, 0, 1) and (−1, 0, −a); with the slope in the producer
     (1, 0, 1) and (−|a|, 0, −sgn a).
 
+    Where the layers around are grouped, the lanes of each group stay together, first its positive ones, and each group
+    has equally many: where units of slope 0 would break that, they get a second lane too, (−1, 0, −0).
+
     Args:
         a: The slopes, (n,).
         in_producer: Where the slope goes into the producer's rows; nowhere by default.
+        groups: In how many equal groups of neighbours the units stand.
 
     >>> split(np.array([0.25, 0.0, -3.0])).row
     array([ 1.,  1.,  1., -1., -1.])
+    >>> split(np.array([0.25, 0.0, -3.0, 1.0]), groups=2).unit
+    array([0, 1, 0, 1, 2, 3, 2, 3])
     """
     n = len(a)
-    second = np.flatnonzero(a != 0)
+    twice = a != 0
+    in_group = twice.reshape(groups, -1).sum(axis=1)
+    if np.any(in_group != in_group[0]):
+        twice = np.ones(n, bool)
+    second = np.flatnonzero(twice)
     slopes = a[second]
-    inside = np.zeros(len(second), bool) if in_producer is None else in_producer[second]
+    inside = (np.zeros(n, bool) if in_producer is None else in_producer & (a != 0))[second]
+    unit = np.concatenate([np.arange(n), second])
+    order = np.argsort(unit // (n // groups), kind="stable")
     return Lanes(
-        unit=np.concatenate([np.arange(n), second]),
-        row=np.concatenate([np.ones(n), np.where(inside, -np.abs(slopes), -1.0)]),
+        unit=unit[order],
+        row=np.concatenate([np.ones(n), np.where(inside, -np.abs(slopes), -1.0)])[order],
         slope=np.zeros(n + len(second)),
-        out=np.concatenate([np.ones(n), np.where(inside, -np.sign(slopes), -slopes)]),
+        out=np.concatenate([np.ones(n), np.where(inside, -np.sign(slopes), -slopes)])[order],
     )
 
 

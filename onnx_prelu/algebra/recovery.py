@@ -38,13 +38,21 @@ class Pairs:
     exact: NDArray[np.bool_]
 
 
-def fold_pairs(rows: Array, columns: Array, dtype: DTypeLike) -> Pairs:
+def fold_pairs(
+    rows: Array,
+    columns: Array,
+    dtype: DTypeLike,
+    kin: NDArray[np.intp] | None = None,
+    stays: NDArray[np.bool_] | None = None,
+) -> Pairs:
     """Pair the units of a Relu layer: units in any order, at any positive scale.
 
     Args:
         rows: (m, k) stored weights of the producer, with the bias appended, one row a unit.
         columns: (m, q) stored weights of all consumers, one row a unit.
         dtype: The type they are stored in.
+        kin: (m,) only units of the same number can pair; all by default.
+        stays: (m,) units that cannot be the negative side of another one; none by default.
 
     >>> A, V = np.array([[1.0, 2.0], [3.0, 1.0]]), np.array([[1.0], [2.0]])
     >>> pairs = fold_pairs(np.vstack([A, -A]), np.vstack([V, V * [[-0.25], [-3.0]]]), np.float32)
@@ -54,10 +62,11 @@ def fold_pairs(rows: Array, columns: Array, dtype: DTypeLike) -> Pairs:
     m = len(rows)
     partner = np.full(m, -1, np.intp)
     slope, determined, exact = np.zeros(m), np.ones(m, bool), np.ones(m, bool)
+    kin = np.zeros(m, np.intp) if kin is None else kin
     taken = np.zeros(m, bool)
     for grade in Grade:  # the surest pairs first: two layers of few inputs can be read in several ways
-        for j, candidates in opposite_pairs(rows, columns, dtype):
-            if taken[j]:
+        for j, candidates in opposite_pairs(rows, columns, kin, dtype):
+            if taken[j] or (stays is not None and stays[j]):
                 continue
             for i in candidates[~taken[candidates]]:
                 found = pair_slope(rows[i], rows[j], columns[i], columns[j], dtype)

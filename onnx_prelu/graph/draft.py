@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import onnx
 
-from ..algebra.lanes import Lanes
 from .constants import Constants
 from .index import Index
 from .model import Model
@@ -21,14 +20,16 @@ class Widened:
     Attributes:
         old: Its name before.
         new: Its name after.
-        axis: The axis of the units.
-        lanes: What they became.
+        axis: The axis of the units, counted from the end.
+        units: How many units there were.
+        lanes: How many lanes they became.
     """
 
     old: str
     new: str
     axis: int
-    lanes: Lanes
+    units: int
+    lanes: int
 
 
 @dataclass(frozen=True)

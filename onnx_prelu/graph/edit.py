@@ -87,7 +87,8 @@ def _wider(known: TensorType, widened: Widened) -> TensorType:
     if known.shape is None:
         return known
     shape = list(known.shape)
-    shape[widened.axis] = len(widened.lanes)
+    size = shape[widened.axis]
+    shape[widened.axis] = size // widened.units * widened.lanes if isinstance(size, int) else None
     return replace(known, shape=tuple(shape))
 
 
@@ -189,6 +190,10 @@ def _value_info(draft: Draft, gone: set[str]) -> list[onnx.ValueInfoProto]:
             wider.name = widened.new
             shape = wider.type.tensor_type.shape
             if shape.dim:
-                shape.dim[widened.axis].dim_value = len(widened.lanes)
+                size = shape.dim[widened.axis]
+                if size.HasField("dim_value"):
+                    size.dim_value = size.dim_value // widened.units * widened.lanes
+                else:
+                    size.Clear()
             result.append(wider)
     return result

@@ -1,8 +1,7 @@
-"""Linear layers behind one view: Gemm and MatMul(+Add).
+"""Linear layers behind one view: y = A·x + b for each unit, where units lie along one axis of y, inputs along one of x.
 
-A layer computes ``y = A·x + b`` per unit; its units are the last axis of its output. :meth:`Linear.take_rows` and
-:meth:`Linear.take_columns` say how its constants change when its units, or those of the layer before it, are replaced
-by lanes; nothing is edited here. A new kind of layer is one more class with the same methods.
+:meth:`Linear.take_rows` and :meth:`Linear.take_columns` say how the constants of a layer change when its units, or
+those of the layer before it, are replaced by lanes; nothing is edited here. A kind of layer is a function in kinds.py.
 """
 
 from __future__ import annotations
@@ -11,14 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import onnx
 
 from ..algebra.floats import Array
 from ..algebra.lanes import Lanes
-from ..errors import Refused
-from .constants import Constants, is_float
-from .index import Index, Node, Use
-from .weights import Weight
+from .index import Node
+from .weights import Take, Weight
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,180 +33,144 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where the units of an activation lie in a tensor.
+
+    Attributes:
+        axis: The axis, counted from the end.
+        units: How many units there are.
+        block: How many neighbours along the axis belong to one unit; None where that is not known.
+        rank: The tensor's rank, where it is known.
+    """
+
+    axis: int
+    units: int
+    block: int | None = 1
+    rank: int | None = None
+
+    @property
+    def size(self) -> int | None:
+        """The length of the axis, where it is known."""
+        return None if self.block is None else self.units * self.block
+
+    @property
+    def number(self) -> int | None:
+        """The axis counted from the front, where the rank is known."""
+        return None if self.rank is None else self.axis + self.rank
+
+
+@dataclass(frozen=True)
 class Constant:
-    """A constant operand: where it is read, its values, and the axes along which units and inputs lie.
+    """A constant with a value, or a slice, for each unit.
 
     Attributes:
         node: The node that reads it.
         position: As which input.
         weight: Its values.
-        unit_axis: The axis of the layer's units.
-        input_axis: The axis of the layer's inputs; None for a bias.
+        axis: The axis of the units, or of blocks of neighbours that belong to one unit.
     """
 
     node: Node
     position: int
     weight: Weight
-    unit_axis: int
-    input_axis: int | None = None
+    axis: int
+
+    def by_unit(self, units: int) -> Array:
+        """The values as (units, k)."""
+        return np.moveaxis(self.weight.values(), self.axis, 0).reshape(units, -1)
+
+    def take(self, units: int, lanes: Take) -> Change:
+        """This constant with one slice, or block of slices, for each lane."""
+        wide = spread(lanes, self.weight.shape[self.axis] // units)
+        return Change(self.node, self.position, self.weight.take(self.axis, wide.index, wide.factor))
+
+
+def spread(take: Take, block: int) -> Take:
+    """Where each unit is a block of neighbours: the same, for every one of them."""
+    if block == 1:
+        return take
+    index = (take.index[:, None] * block + np.arange(block)).reshape(-1)
+    return Take(index, np.repeat(take.factor, block))
 
 
 @dataclass(frozen=True)
 class Linear:
     """A linear layer.
 
+    A matrix of a grouped layer, or a kernel, has one of the two sides along axis 0; the other along axis 1, counted
+    within each of ``groups`` equal blocks of axis 0.
+
     Attributes:
-        nodes: Its nodes in order.
+        nodes: Its nodes in order: the layer itself, then what adds to or scales each unit.
         x: Its input tensor.
         y: Its output tensor.
-        weight: Its matrix.
-        bias: Its bias, whose last axis is that of the units, or None.
+        input_axis: The axis of the inputs in x, counted from the end.
+        output: Where the units lie in y.
+        weight: Its matrix or kernel; its axis is that of the units.
+        groups: In how many equal groups of neighbours its units stand, and its inputs with them.
+        added: What is added to each unit: biases, means. They scale with the rows.
+        repeated: What each unit is multiplied or divided by further on. They do not scale with the rows.
     """
 
     nodes: tuple[Node, ...]
     x: str
     y: str
+    input_axis: int
+    output: Place
     weight: Constant
-    bias: Constant | None = None
+    groups: int = 1
+    added: tuple[Constant, ...] = ()
+    repeated: tuple[Constant, ...] = ()
 
     @property
     def units(self) -> int:
         """How many output features there are."""
-        return self.weight.weight.shape[self.weight.unit_axis]
+        return self._size(self.weight.axis)
 
     @property
     def inputs(self) -> int:
         """How many input features there are."""
-        assert self.weight.input_axis is not None
-        return self.weight.weight.shape[self.weight.input_axis]
+        return self._size(1 - self.weight.axis)
 
     def rows(self) -> Array:
-        """(units, k) stored weights with the stored bias appended, one row a unit."""
-        matrix = self.weight.weight.values()
-        parts = [matrix if self.weight.unit_axis == 0 else matrix.T]
-        if self.bias is not None:
-            bias = self._vector_bias(self.bias).values()
-            parts.append(bias.reshape(-1, self.units).T)
+        """(units, k) stored values that scale with a unit: weights, then what is added; one row a unit."""
+        parts = [self._slices(self.weight.axis), *(part.by_unit(self.units) for part in self.added)]
         return np.concatenate(parts, axis=1)
 
     def columns(self) -> Array:
         """(inputs, q) stored weights, one row an input feature."""
-        matrix = self.weight.weight.values()
-        return matrix if self.weight.input_axis == 0 else matrix.T
+        return self._slices(1 - self.weight.axis)
+
+    def kin(self) -> Array:
+        """(units, k) stored values that have to be equal where two units are one unit in two directions."""
+        parts = [part.by_unit(self.units) for part in self.repeated]
+        return np.concatenate([np.empty((self.units, 0)), *parts], axis=1)
 
     def take_rows(self, lanes: Lanes) -> Iterator[Change]:
         """The constants that this layer has after its units were replaced by lanes."""
-        for part in (self.weight, self.bias):
-            if part is not None:
-                weight = part.weight if part is self.weight else self._vector_bias(part)
-                axis = part.unit_axis % len(weight.shape)
-                yield Change(part.node, part.position, weight.take(axis, lanes.unit, lanes.row))
+        yield self._taken(self.weight.axis, Take(lanes.unit, lanes.row))
+        for part in self.added:
+            yield part.take(self.units, Take(lanes.unit, lanes.row))
+        for part in self.repeated:
+            yield part.take(self.units, Take(lanes.unit, np.ones(len(lanes))))
 
-    def take_columns(self, lanes: Lanes) -> Iterator[Change]:
-        """The constants that this layer has after the units of the layer before it were replaced by lanes."""
-        part = self.weight
-        assert part.input_axis is not None
-        yield Change(part.node, part.position, part.weight.take(part.input_axis, lanes.unit, lanes.out))
+    def take_columns(self, take: Take) -> Change:
+        """The matrix that this layer has after its inputs were replaced."""
+        return self._taken(1 - self.weight.axis, take)
 
-    def _vector_bias(self, bias: Constant) -> Weight:
-        """The bias with a value for every unit, where one value stood for all."""
-        shape = bias.weight.shape
-        return bias.weight.broadcast((*shape[:-1], self.units) if shape else (self.units,))
+    def _size(self, axis: int) -> int:
+        return self.weight.weight.shape[axis] * (self.groups if axis == 1 else 1)
 
+    def _slices(self, axis: int) -> Array:
+        """The matrix as (size, k): everything that belongs to each unit, or to each input."""
+        matrix = self.weight.weight.values()
+        if axis == 0:
+            return matrix.reshape(len(matrix), -1)
+        blocks = matrix.reshape(self.groups, len(matrix) // self.groups, *matrix.shape[1:])
+        return np.moveaxis(blocks, 2, 1).reshape(self._size(1), -1)
 
-def producer(index: Index, constants: Constants, tensor: str) -> Linear:
-    """The linear layer that makes a tensor.
-
-    Raises:
-        Refused: ``no-linear-producer``, ``overridable-weight``, ``runtime-weight``, ``unsupported-layout``,
-            ``shared-producer``.
-    """
-    node = index.maker.get(tensor)
-    if node is None:
-        raise Refused("no-linear-producer", f"'{tensor}' is an input of the graph, not made by a linear layer")
-    if node.op == "Gemm":
-        return _gemm(node, constants)
-    if node.op == "MatMul":
-        return _matmul(node, constants)
-    if node.op == "Add":
-        return _biased_matmul(index, constants, node)
-    raise Refused("no-linear-producer", f"'{tensor}' is made by {node.op}, not by a Gemm or MatMul", node.label)
-
-
-def consumer(constants: Constants, use: Use) -> Linear:
-    """The linear layer that reads a tensor as its input.
-
-    Raises:
-        Refused: ``consumer-not-linear``, ``overridable-weight``, ``runtime-weight``, ``unsupported-layout``.
-    """
-    node = use.node
-    if node.op in ("Gemm", "MatMul") and use.position == 0:
-        return _gemm(node, constants) if node.op == "Gemm" else _matmul(node, constants)
-    if use.position is None:
-        how = f"captured by a body of {node.op}"
-    elif node.op in ("Gemm", "MatMul"):
-        how = f"input {use.position} of a {node.op}"
-    else:
-        how = f"read by {node.op}"
-    raise Refused("consumer-not-linear", f"the activation is {how}, which is no linear layer over it", node.label)
-
-
-def _gemm(node: Node, constants: Constants) -> Linear:
-    attributes = {a.name: a for a in node.proto.attribute}
-    if "transA" in attributes and attributes["transA"].i:
-        raise Refused("unsupported-layout", "the Gemm transposes its input (transA = 1)", node.label)
-    weight = constants.need(node.inputs[1], "the weight", node)
-    _matrix(weight, node)
-    transposed = "transB" in attributes and bool(attributes["transB"].i)
-    matrix = Constant(node, 1, weight, *((0, 1) if transposed else (1, 0)))
-    bias = None
-    if len(node.inputs) > 2 and node.inputs[2]:
-        bias = _bias(constants.need(node.inputs[2], "the bias", node), node, 2, matrix)
-    return Linear((node,), node.inputs[0], node.outputs[0], matrix, bias)
-
-
-def _matmul(node: Node, constants: Constants) -> Linear:
-    weight = constants.need(node.inputs[1], "the weight", node)
-    _matrix(weight, node)
-    return Linear((node,), node.inputs[0], node.outputs[0], Constant(node, 1, weight, 1, 0))
-
-
-def _biased_matmul(index: Index, constants: Constants, add: Node) -> Linear:
-    for position in (0, 1):
-        product = index.maker.get(add.inputs[position])
-        if product is None or product.op != "MatMul":
-            continue
-        if len(index.uses(product.outputs[0])) != 1 or product.outputs[0] in index.outputs:
-            text = f"'{product.outputs[0]}' is read by more than the bias that follows it"
-            raise Refused("shared-producer", text, product.label)
-        if _legacy_broadcast(add.proto):
-            raise Refused("unsupported-layout", "the Add broadcasts by an axis attribute (opset 6)", add.label)
-        layer = _matmul(product, constants)
-        weight = constants.need(add.inputs[1 - position], "the bias", add)
-        if any(size != 1 for size in weight.shape[:-1]) or len(weight.shape) > 2:
-            raise Refused(
-                "unsupported-layout",
-                f"the bias has shape {list(weight.shape)}, not one value a unit",
-                add.label,
-            )
-        bias = _bias(weight, add, 1 - position, layer.weight)
-        return Linear((product, add), layer.x, add.outputs[0], layer.weight, bias)
-    raise Refused("no-linear-producer", f"'{add.outputs[0]}' is a sum, and no MatMul is a part of it", add.label)
-
-
-def _matrix(weight: Weight, node: Node) -> None:
-    if len(weight.shape) != 2 or not is_float(weight.dtype):
-        text = f"the weight has shape {list(weight.shape)} and type {weight.dtype}, not that of a float matrix"
-        raise Refused("unsupported-layout", text, node.label)
-
-
-def _bias(weight: Weight, node: Node, position: int, matrix: Constant) -> Constant:
-    units = matrix.weight.shape[matrix.unit_axis]
-    if weight.shape and weight.shape[-1] not in (1, units):
-        text = f"the bias has shape {list(weight.shape)}, and there are {units} units"
-        raise Refused("unsupported-layout", text, node.label)
-    return Constant(node, position, weight, -1)
-
-
-def _legacy_broadcast(proto: onnx.NodeProto) -> bool:
-    return any(a.name == "broadcast" and a.i for a in proto.attribute)
+    def _taken(self, axis: int, take: Take) -> Change:
+        weight = self.weight.weight
+        if axis == 1:
+            take = take.within(self.groups, weight.shape[1])
+        return Change(self.weight.node, self.weight.position, weight.take(axis, take.index, take.factor))

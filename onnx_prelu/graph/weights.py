@@ -19,10 +19,37 @@ from ..algebra.floats import Array
 
 @dataclass(frozen=True)
 class Take:
-    """Which slices along one axis, each times a factor; both (m,)."""
+    """Which slices along one axis, each times a factor.
+
+    Both have shape (m,), or (g, m): then the axis is not 0, and each of g equal blocks along axis 0 takes its own.
+    """
 
     index: NDArray[np.intp]
     factor: Array
+
+    def within(self, blocks: int, size: int) -> Take:
+        """The same with indices counted within each block, for a constant that holds the blocks one behind the other.
+
+        Args:
+            blocks: How many blocks there are; the lanes stand in order of blocks, equally many of each.
+            size: How many slices each has.
+        """
+        if blocks == 1:
+            return self
+        index = self.index.reshape(blocks, -1) - size * np.arange(blocks)[:, None]
+        return Take(index, self.factor.reshape(blocks, -1))
+
+    def blocks(self, array: NDArray[Any]) -> NDArray[Any]:
+        """The array as seen by :meth:`along`: with an axis of blocks in front where there are some."""
+        if self.index.ndim == 1:
+            return array
+        return array.reshape(len(self.index), len(array) // len(self.index), *array.shape[1:])
+
+    def along(self, values: NDArray[Any], axis: int, rank: int) -> NDArray[Any]:
+        """Indices or factors, shaped to broadcast against :meth:`blocks` of an array of this rank."""
+        ones = [1] * rank
+        ones[axis] = values.shape[-1]
+        return values.reshape(*values.shape[:-1], *ones)
 
 
 @dataclass(frozen=True)
@@ -50,14 +77,18 @@ class Weight:
     def shape(self) -> tuple[int, ...]:
         """The shape with the takes applied."""
         return tuple(
-            len(self.takes[axis].index) if axis in self.takes else size for axis, size in enumerate(self.base_shape)
+            self.takes[axis].index.shape[-1] if axis in self.takes else size
+            for axis, size in enumerate(self.base_shape)
         )
 
     def take(self, axis: int, index: NDArray[np.intp], factor: Array) -> Weight:
         """This weight with slices taken along an axis, each times a factor, after whatever was taken before."""
         if axis in self.takes:
             before = self.takes[axis]
-            index, factor = before.index[index], before.factor[index] * factor
+            index, factor = (
+                np.take_along_axis(before.index, index, axis=-1),
+                np.take_along_axis(before.factor, index, axis=-1) * factor,
+            )
         return Weight(self.load, self.base_shape, self.dtype, {**self.takes, axis: Take(index, factor)})
 
     def broadcast(self, shape: tuple[int, ...]) -> Weight:
@@ -70,14 +101,14 @@ class Weight:
         """The array to store: factors multiplied in float64, rounded once to the dtype. ±1 keeps every bit."""
         array = self.load()
         for axis, take in self.takes.items():
-            array = np.take(array, take.index, axis=axis)
+            array = _taken(array, take, axis)
         if all(np.all(take.factor == 1) for take in self.takes.values()):
             return array
         signs = all(np.all(np.abs(take.factor) == 1) for take in self.takes.values())
         values = array if signs else array.astype(np.float64)
         for axis, take in self.takes.items():
-            factor = take.factor.astype(values.dtype)
-            values = values * factor.reshape([-1 if axis == a else 1 for a in range(array.ndim)])
+            factor = take.along(take.factor.astype(values.dtype), axis, array.ndim)
+            values = (take.blocks(values) * factor).reshape(array.shape)
         with np.errstate(over="ignore", under="ignore"):
             result: NDArray[Any] = values.astype(self.dtype)
         return result
@@ -85,3 +116,11 @@ class Weight:
     def values(self) -> Array:
         """The stored values as float64."""
         return self.stored().astype(np.float64)
+
+
+def _taken(array: NDArray[Any], take: Take, axis: int) -> NDArray[Any]:
+    if take.index.ndim == 1:
+        return np.take(array, take.index, axis=axis)
+    index = take.along(take.index, axis, array.ndim)
+    blocks = np.take_along_axis(take.blocks(array), index, axis=axis + 1)
+    return blocks.reshape(len(array), *blocks.shape[2:])

@@ -76,7 +76,7 @@ def _alone(draft: Draft, plan: Plan, x: str, wide: dict[str, Plan], sources: tup
     if previous is not None:
         x = previous.activation[0]
         known = draft.types.get(x)
-        slots = [node.slot for node in previous.region] + slots
+        slots = [node.slot for node in (*previous.region, *previous.between)] + slots
     if known is None or known.dtype not in FLOAT_TYPES:
         return None
     slots = sorted(set(slots))
@@ -87,22 +87,24 @@ def _alone(draft: Draft, plan: Plan, x: str, wide: dict[str, Plan], sources: tup
         assert previous.seam is not None
         seam = previous.seam
         narrow = f"{x}/alone"
-        axis = _last_axis(draft, known)
-        if axis is None:
+        if known.shape is None or previous.unit_axis is None:
             return None
-        inputs = {narrow: TensorType(known.dtype, (*(known.shape or ())[:-1], seam.units))}
-        _spread(before, narrow, x, seam.into_before, axis, known.dtype)
-        _spread(after, narrow, draft.widened[x].new, seam.into_after, axis, known.dtype)
+        shape = list(known.shape)
+        shape[previous.unit_axis] = seam.units
+        inputs = {narrow: TensorType(known.dtype, tuple(shape))}
+        axis = previous.unit_axis + len(shape)
+        _spread(before, narrow, x, seam.into_before, axis, len(shape), known.dtype)
+        _spread(after, narrow, draft.widened[x].new, seam.into_after, axis, len(shape), known.dtype)
     outputs: list[str] = []
     for y in plan.y:
         following = wide.get(y)
         name = y
         if following is not None:
             assert following.seam is not None
-            type_ = draft.types.get(y)
-            axis = _last_axis(draft, type_) if type_ else None
-            if axis is None:
+            shape_y = draft.shape(y)
+            if shape_y is None or following.unit_axis is None:
                 return None
+            axis = following.unit_axis + len(shape_y)
             name = f"{y}/alone"
             _gather(before, y, name, following.seam.from_before, axis)
             _gather(after, draft.widened[y].new, name, following.seam.from_after, axis)
@@ -123,24 +125,17 @@ def _runtime_inputs(draft: Draft, x: str, side: _Side) -> dict[str, TensorType]:
     return {name: draft.types[name] for name in names if known.get(name) is None and name in draft.types}
 
 
-def _last_axis(draft: Draft, known: TensorType) -> int | None:
-    """The units' axis, by number where the opset does not take −1."""
-    if draft.opset >= 11:
-        return -1
-    return len(known.shape) - 1 if known.shape is not None else None
-
-
 def _gather(side: _Side, source: str, target: str, index: NDArray[np.intp], axis: int) -> None:
     name = f"{target}/index"
     side.constants.append(onnx.numpy_helper.from_array(index.astype(np.int64), name))
     side.nodes.append(onnx.helper.make_node("Gather", [source, name], [target], axis=axis))
 
 
-def _spread(side: _Side, source: str, target: str, take: Take, axis: int, number: int) -> None:
+def _spread(side: _Side, source: str, target: str, take: Take, axis: int, rank: int, number: int) -> None:
     """Nodes, put first, that make a tensor of lanes or units from the units that both sides have."""
     index, factor, gathered = f"{target}/index", f"{target}/factor", f"{target}/gathered"
     side.constants.append(onnx.numpy_helper.from_array(take.index.astype(np.int64), index))
-    values = take.factor.astype(FLOAT_TYPES[number])
+    values = take.along(take.factor, axis, rank).astype(FLOAT_TYPES[number])
     side.constants.append(onnx.TensorProto(name=factor, data_type=number, dims=values.shape, raw_data=values.tobytes()))
     side.nodes[:0] = [
         onnx.helper.make_node("Gather", [source, index], [gathered], axis=axis),

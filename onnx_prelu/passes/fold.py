@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from ..algebra.floats import Array
 from ..algebra.lanes import kept
@@ -20,8 +21,8 @@ from ..graph.draft import Draft, NewConstant
 from ..graph.index import Node
 from ..graph.weights import Take, Weight
 from .plan import Plan, Seam
-from .slope_shapes import reshaped
-from .wide import layers_around, put_lanes, wide_plan
+from .slope_shapes import Shape, reshaped
+from .wide import Layers, layers_around, put_lanes, wide_plan
 
 
 def plan_fold(draft: Draft, node: Node, *, slope_shape: str = "") -> Plan:
@@ -34,25 +35,30 @@ def plan_fold(draft: Draft, node: Node, *, slope_shape: str = "") -> Plan:
             "" for (units,).
 
     Raises:
-        Refused: ``no-pairs``: no two units are one PReLU unit; ``slope-shape``, ``dtype``, ``opset``, or what
-            :func:`~onnx_prelu.passes.wide.layers_around` refuses.
+        Refused: ``no-pairs``: no two units are one PReLU unit; ``group-layout``: pairs leave unequal groups;
+            ``slope-shape``, ``dtype``, ``opset``, or what :func:`~onnx_prelu.passes.wide.layers_around` refuses.
     """
     x, y = node.inputs[0], node.outputs[0]
     layers = layers_around(draft, x, y, (node,), node)
     dtype = layers.before.weight.weight.dtype
     if not supports("PRelu", draft.opset, dtype.name):
         raise Refused("opset", f"PRelu does not exist for {dtype.name} in opset {draft.opset}", node.label)
-    columns = np.concatenate([layer.columns() for layer in layers.after], axis=1)
-    pairs = fold_pairs(layers.before.rows(), columns, dtype)
-    units, folded = layers.before.units, int(np.sum(pairs.partner >= 0))
+    units = layers.before.units
+    _one_dtype(layers, node)
+    columns = np.concatenate([reading.columns() for reading in layers.after.layers], axis=1)
+    rows, kin, stays = layers.before.rows(), _kin(layers), layers.after.adds(units)
+    pairs = fold_pairs(rows, columns, dtype, kin, stays)
+    folded = int(np.sum(pairs.partner >= 0))
     if not folded:
         raise Refused("no-pairs", f"no two of the {units} units are one PReLU unit", node.label)
+    _require_equal_groups(pairs, layers, node)
     slope = Names(draft.index).new(node.label, "slope")
     prelu = onnx.helper.make_node("PRelu", [slope], [])
-    value = pairs.slope
+    axis = layers.before.output.axis
+    value = pairs.slope.reshape(-1, *[1] * (-1 - axis))
     if slope_shape:
         known = draft.shape(x)
-        value = reshaped(value, slope_shape, known and (*known[:-1], len(value)), node.label)
+        value = reshaped(value, slope_shape, known and _with_size(known, axis, len(value)), node.label)
     constants = {slope: NewConstant(Weight.of(value.astype(dtype)))}
     lanes = kept(pairs.keep, pairs.slope)
     edit = put_lanes(draft, layers, lanes, (node,), node, (x, y), prelu, "fold", constants)
@@ -63,8 +69,41 @@ def plan_fold(draft: Draft, node: Node, *, slope_shape: str = "") -> Plan:
     loose = int(np.sum(~pairs.determined))
     if loose:
         note += f"; {loose} slopes are one of several floats that give the stored weights"
-    seam = _seam(layers.before.rows(), pairs)
+    seam = _seam(rows, pairs)
     return wide_plan("fold", node, edit, layers, (node,), lanes, seam, note)
+
+
+def _with_size(shape: Shape, axis: int, size: int) -> Shape:
+    """A shape with another size along one axis."""
+    sizes = list(shape)
+    sizes[axis] = size
+    return sizes
+
+
+def _one_dtype(layers: Layers, node: Node) -> None:
+    """How far stored values can be off is asked of one type."""
+    after = layers.after
+    parts = [layers.before.weight, *layers.before.added, *(reading.layer.weight for reading in after.layers)]
+    found = sorted({part.weight.dtype.name for part in parts})
+    if len(found) > 1:
+        raise Refused("dtype", f"the layers around it are stored in several types: {', '.join(found)}", node.label)
+
+
+def _kin(layers: Layers) -> NDArray[np.intp]:
+    """A number for each unit; only units of one group, which nothing but their rows and columns tells apart, pair."""
+    units = layers.before.units
+    group = np.arange(units) // (units // layers.groups)
+    values = np.concatenate([group[:, None], layers.before.kin(), layers.after.kin(units)], axis=1)
+    return np.asarray(np.unique(values, axis=0, return_inverse=True)[1], np.intp).reshape(-1)
+
+
+def _require_equal_groups(pairs: Pairs, layers: Layers, node: Node) -> None:
+    """Every group has to keep equally many units."""
+    size = layers.before.units // layers.groups
+    kept_units = np.bincount(pairs.keep // size, minlength=layers.groups)
+    if np.any(kept_units != kept_units[0]):
+        text = f"groups would keep {kept_units.min()} to {kept_units.max()} units, and have to keep equally many"
+        raise Refused("group-layout", text, node.label)
 
 
 def _seam(rows: Array, pairs: Pairs) -> Seam:

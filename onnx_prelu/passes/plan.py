@@ -47,6 +47,7 @@ class Plan:
         x: The tensor that these nodes read.
         y: The tensors that they make.
         unit_axis: The axis of the units, counted from the end; None where one slope serves all.
+        between: The nodes between the activation and the layers behind it, in a wide form.
         lanes: The lanes of a wide form.
         seam: How units and lanes of a wide form relate.
         note: Something that the user should know of this plan.
@@ -62,6 +63,7 @@ class Plan:
     x: str
     y: tuple[str, ...]
     unit_axis: int | None = None
+    between: tuple[Node, ...] = ()
     lanes: Lanes | None = None
     seam: Seam | None = None
     note: str | None = None

@@ -48,8 +48,8 @@ class Slope:
         axes = [axis - len(shape) for axis, size in enumerate(shape) if size != 1]
         return axes[0] if len(axes) == 1 else None
 
-    def per_unit(self, units: int, node: str) -> Array:
-        """One slope for each unit of the last axis, (units,).
+    def per_unit(self, units: int, axis: int, node: str) -> Array:
+        """One slope for each unit along an axis, counted from the end: (units,).
 
         Raises:
             Refused: ``runtime-slope``, ``slope-not-per-unit``.
@@ -57,7 +57,7 @@ class Slope:
         if self.value is None:
             raise Refused("runtime-slope", f"the slope '{self.tensor}' is only known at run time", node)
         shape = self.value.shape
-        if any(size != 1 for size in shape[:-1]) or (shape and shape[-1] not in (1, units)):
+        if self.value.size != 1 and (self.unit_axis != axis or self.value.size != units):
             text = f"the slope has shape {list(shape)}, which is not one value for each of the {units} units"
             raise Refused("slope-not-per-unit", text, node)
         return np.broadcast_to(self.value.reshape(-1), (units,))

@@ -5,8 +5,9 @@ Gemm(A, b) ─► PRelu(a) ─► Gemm(V)    becomes    Gemm([A; −A], [b; −b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import ml_dtypes
 import numpy as np
@@ -20,7 +21,9 @@ from ..graph.build import Names, supports
 from ..graph.draft import Draft, NewConstant, Widened
 from ..graph.edit import Edit, rewired
 from ..graph.index import Node
-from ..graph.linear import Change, Linear, consumer, producer
+from ..graph.linear import Change, Linear
+from ..graph.producer import producer
+from ..graph.readers import Readers, readers
 from ..graph.weights import Take, Weight
 from .plan import Plan, Seam
 from .sites import Site, check_shape
@@ -32,11 +35,16 @@ class Layers:
 
     Attributes:
         before: The layer that makes x, read by nothing else.
-        after: The layers that read y; nothing else reads it.
+        after: All that reads y: layers, and steps between y and them.
     """
 
     before: Linear
-    after: tuple[Linear, ...]
+    after: Readers
+
+    @property
+    def groups(self) -> int:
+        """In how many groups of neighbours the units stand: the fewest that every layer's own groups are made of."""
+        return math.lcm(self.before.groups, *(reading.layer.groups for reading in self.after.layers))
 
 
 def layers_around(draft: Draft, x: str, y: str, region: Iterable[Node], node: Node) -> Layers:
@@ -44,21 +52,22 @@ def layers_around(draft: Draft, x: str, y: str, region: Iterable[Node], node: No
 
     Raises:
         Refused: ``graph-output``, ``shared-producer``, ``no-consumer``, or what
-            :func:`~onnx_prelu.graph.linear.producer` and :func:`~onnx_prelu.graph.linear.consumer` refuse.
+            :func:`~onnx_prelu.graph.producer.producer` and :func:`~onnx_prelu.graph.readers.readers` refuse.
     """
     index, inside = draft.index, set(region)
     for tensor, what in ((x, "pre-activation"), (y, "activation")):
         if tensor in index.outputs:
             raise Refused("graph-output", f"the {what} '{tensor}' is an output of the graph", node.label)
     others = [use.node.label for use in index.uses(x) if use.node not in inside]
-    before = producer(index, draft.constants, x)
+    before = producer(draft, x)
     if others:
         text = f"'{x}' is also read by '{others[0]}', for which its rows may not change"
         raise Refused("shared-producer", text, before.nodes[-1].label)
     if not index.uses(y):
         raise Refused("no-consumer", f"nothing reads '{y}'", node.label)
-    after = tuple(consumer(draft.constants, use) for use in index.uses(y))
-    return Layers(before, after)
+    shape = draft.shape(y)
+    place = before.output if shape is None else replace(before.output, rank=len(shape))
+    return Layers(before, readers(draft, y, place))
 
 
 def plan_split(draft: Draft, site: Site, *, slope_in_producer: bool) -> Plan:
@@ -76,18 +85,18 @@ def plan_split(draft: Draft, site: Site, *, slope_in_producer: bool) -> Plan:
         raise Refused("dtype", f"there is no Relu for linear layers of the type of '{site.x}'", label)
     check_shape(draft, site)
     layers = layers_around(draft, site.x, site.y, site.region, site.node)
-    slopes = site.slope.per_unit(layers.before.units, label)
+    slopes = site.slope.per_unit(layers.before.units, layers.before.output.axis, label)
     inside, note = None, None
     if slope_in_producer:
         inside = _stays_normal(layers.before, slopes, site.dtype)
         if not np.all(inside):
             note = f"{np.sum(~inside)} of {len(inside)} units have their slope in the consumer: a row would be denormal"
-    lanes = split(slopes, inside)
+    lanes = split(slopes, inside, layers.groups)
     relu = onnx.helper.make_node("Relu", [], [])
     edit = put_lanes(draft, layers, lanes, site.region, site.node, (site.x, site.y), relu, "split")
     units = np.arange(len(slopes))
     whole = Take(units, np.ones(len(slopes)))
-    seam = Seam(len(slopes), whole, Take(lanes.unit, lanes.row), units, units)
+    seam = Seam(len(slopes), whole, Take(lanes.unit, lanes.row), units, lanes.first())
     return wide_plan("split", site.node, edit, layers, site.region, lanes, seam, note)
 
 
@@ -102,10 +111,24 @@ def wide_plan(
     note: str | None,
 ) -> Plan:
     """The plan of a wide form: what it replaces are the layers around the activation, with it."""
-    before = (*layers.before.nodes, *region, *(inner for layer in layers.after for inner in layer.nodes))
-    outputs = tuple(layer.y for layer in layers.after)
-    activation = (layers.before.y, region[-1].outputs[0])
-    return Plan(form, node, edit, False, region, activation, before, layers.before.x, outputs, -1, lanes, seam, note)
+    between = tuple(step.node for step in layers.after.steps)
+    behind = [reading.layer for reading in layers.after.layers]
+    return Plan(
+        form=form,
+        node=node,
+        edit=edit,
+        equal_bits=False,
+        region=region,
+        activation=(layers.before.y, region[-1].outputs[0]),
+        before=(*layers.before.nodes, *region, *between, *(inner for layer in behind for inner in layer.nodes)),
+        x=layers.before.x,
+        y=tuple(layer.y for layer in behind),
+        unit_axis=layers.before.output.axis,
+        between=between,
+        lanes=lanes,
+        seam=seam,
+        note=note,
+    )
 
 
 def _stays_normal(layer: Linear, slopes: NDArray[np.float64], dtype: DTypeLike) -> NDArray[np.bool_]:
@@ -145,13 +168,16 @@ def put_lanes(
     names = Names(draft.index)
     changes = [
         *layers.before.take_rows(lanes),
-        *(c for layer in layers.after for c in layer.take_columns(lanes)),
+        *(change for step in layers.after.steps for change in step.changes(lanes)),
+        *(reading.take_columns(lanes) for reading in layers.after.layers),
     ]
     named = {change: _name(draft, names, change, suffix) for change in changes}
     for change in changes:
         refuse_overflow(change)
-    wide = list(dict.fromkeys([node.outputs[0] for node in layers.before.nodes] + list(tensors)))
-    rename = {name: names.new(name, suffix) for name in wide}
+    place = layers.before.output
+    axes = dict.fromkeys([*(node.outputs[0] for node in layers.before.nodes), *tensors], place.axis)
+    axes |= {name: step.output.axis for step in layers.after.steps for name in step.node.outputs if name}
+    rename = {name: names.new(name, suffix) for name in axes}
     activation.name = names.new(last.label, activation.op_type.lower())
     activation.input.insert(0, rename[tensors[0]])
     activation.output.append(rename[tensors[1]])
@@ -159,11 +185,12 @@ def put_lanes(
     activation.metadata_props.extend(last.proto.metadata_props)
     nodes: dict[Node, tuple[onnx.NodeProto, ...]] = dict.fromkeys(region, ())
     nodes[last] = (activation,)
-    for layer in (layers.before, *layers.after):
-        nodes |= {node: (rewired(node, changes, named, rename),) for node in layer.nodes}
-    new = {named[change]: NewConstant(change.weight, change.node.inputs[change.position]) for change in changes}
-    widened = tuple(Widened(old, new_name, -1, lanes) for old, new_name in rename.items())
-    return Edit(nodes, {**new, **(constants or {})}, widened)
+    around = [*layers.before.nodes, *(step.node for step in layers.after.steps)]
+    around += [node for reading in layers.after.layers for node in reading.layer.nodes]
+    nodes |= {node: (rewired(node, changes, named, rename),) for node in around}
+    made = {named[change]: NewConstant(change.weight, change.node.inputs[change.position]) for change in changes}
+    widened = tuple(Widened(old, new, axes[old], place.units, len(lanes)) for old, new in rename.items())
+    return Edit(nodes, {**made, **(constants or {})}, widened)
 
 
 def _name(draft: Draft, names: Names, change: Change, suffix: str) -> str:

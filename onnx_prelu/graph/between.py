@@ -1,0 +1,273 @@
+"""What may stand between an activation and the linear layers behind it: one row an op.
+
+Such an op keeps units apart, is linear on each of them, and treats all alike, so it does to lanes what it did to units.
+Constants that it has for each unit are repeated for each lane, what it adds stands on one lane of each unit.
+
+    PRelu ─► AveragePool ─► Flatten ─► Gemm(V)      becomes      Relu ─► AveragePool ─► Flatten ─► Gemm([V, −V·a])
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..algebra.floats import Array
+from ..algebra.lanes import Lanes
+from ..errors import Refused
+from .affine import AFFINE, computed_operand
+from .draft import Draft
+from .index import Node, Use
+from .linear import Change, Constant, Place
+from .weights import Take, Weight
+
+Dim = int | str
+
+
+@dataclass(frozen=True)
+class Step:
+    """A node between an activation and a linear layer.
+
+    Attributes:
+        node: The node.
+        output: Where the units lie in its output.
+        added: What it adds to each unit.
+        repeated: What it multiplies each unit by.
+        target: The shape of a Reshape, of which the entry at its axis is a multiple of the number of units.
+    """
+
+    node: Node
+    output: Place
+    added: tuple[Constant, ...] = ()
+    repeated: tuple[Constant, ...] = ()
+    target: Constant | None = None
+
+    def changes(self, lanes: Lanes) -> Iterator[Change]:
+        """The constants that this node has after units were replaced by lanes."""
+        units = self.output.units
+        for part in self.added:
+            yield part.take(units, Take(lanes.unit, lanes.bearing()))
+        for part in self.repeated:
+            yield part.take(units, Take(lanes.unit, np.ones(len(lanes))))
+        if self.target is not None:
+            shape = self.target.weight.stored().copy()
+            shape[self.target.axis] = shape[self.target.axis] // units * len(lanes)
+            yield Change(self.node, self.target.position, Weight.of(shape))
+
+    def kin(self) -> Array:
+        """(units, k) stored values that have to be equal where two units are one unit in two directions."""
+        parts = [part.by_unit(self.output.units) for part in self.repeated]
+        return np.concatenate([np.empty((self.output.units, 0)), *parts], axis=1)
+
+    def adds(self) -> NDArray[np.bool_]:
+        """(units,) whether this node adds something to a unit other than 0."""
+        found = np.zeros(self.output.units, bool)
+        for part in self.added:
+            found |= np.any(part.by_unit(self.output.units) != 0, axis=1)
+        return found
+
+
+Row = Callable[[Draft, Use, Place], Step]
+
+
+def _same(_: Draft, use: Use, place: Place) -> Step:
+    return Step(use.node, place)
+
+
+def _dropout(draft: Draft, use: Use, place: Place) -> Step:
+    node = use.node
+    training = draft.constants.get(node.inputs[2]) if len(node.inputs) > 2 and node.inputs[2] else None
+    constant = len(node.inputs) < 3 or not node.inputs[2] or training is not None
+    legacy = draft.opset < 7 and not any(a.name == "is_test" and a.i for a in node.proto.attribute)
+    if not constant or legacy or (training is not None and bool(training.stored())):
+        raise _not_linear(node, "the Dropout may be in training mode")
+    if any(draft.index.is_read(name) for name in node.outputs[1:] if name):
+        raise _not_linear(node, "the mask of the Dropout is read")
+    return Step(node, place)
+
+
+def _pool(_: Draft, use: Use, place: Place) -> Step:
+    if place.number != 1:
+        raise _not_linear(use.node, f"the {use.node.op} mixes units, which are not its channels here")
+    return Step(use.node, place)
+
+
+def _max_pool(_: Draft, use: Use, __: Place) -> Step:
+    raise _not_linear(use.node, f"{use.node.op} takes a maximum, which is not that of a sum of lanes")
+
+
+def _affine(draft: Draft, use: Use, place: Place) -> Step:
+    if computed_operand(draft, use.node) is None:
+        text = f"the activation is read by {use.node.op} together with another computed tensor"
+        raise Refused("consumer-not-linear", text, use.node.label)
+    found = AFFINE[use.node.op](draft, use, place)
+    return Step(use.node, place, found.added, found.repeated)
+
+
+def _reduce_mean(draft: Draft, use: Use, place: Place) -> Step:
+    rank = _rank(use, place)
+    attributes = {a.name: a for a in use.node.proto.attribute}
+    axes: list[int] = list(attributes["axes"].ints) if "axes" in attributes else _integers(draft, use.node, 1)
+    reduced = {axis % rank for axis in axes} or set(range(rank))
+    if (place.axis + rank) in reduced:
+        raise _not_linear(use.node, "the ReduceMean takes the mean over units")
+    if "keepdims" not in attributes or attributes["keepdims"].i:
+        return Step(use.node, place)
+    gone = sum(axis > place.axis + rank for axis in reduced)
+    return Step(use.node, replace(place, axis=place.axis + gone, rank=rank - len(reduced)))
+
+
+def _pad(draft: Draft, use: Use, place: Place) -> Step:
+    node = use.node
+    attributes = {a.name: a for a in node.proto.attribute}
+    pads = list(attributes["pads"].ints) if "pads" in attributes else _integers(draft, node, 1)
+    rank = place.rank or len(pads) // 2
+    axes = _integers(draft, node, 3) or list(range(rank))
+    touched = {axis % rank for position, axis in enumerate(axes) if pads[position] or pads[position + len(axes)]}
+    if (place.axis + rank) in touched:
+        raise _not_linear(node, "the Pad adds units")
+    mode = attributes["mode"].s.decode() if "mode" in attributes else "constant"
+    if mode == "constant" and _padded_with(draft, node) != 0:
+        raise _not_linear(node, "the Pad fills with something else than 0, once for each lane")
+    return Step(node, place)
+
+
+def _padded_with(draft: Draft, node: Node) -> float:
+    if len(node.inputs) > 2 and node.inputs[2]:
+        return float(draft.constants.need(node.inputs[2], "the filling", node).values().reshape(()))
+    return float(next((a.f for a in node.proto.attribute if a.name == "value"), 0.0))
+
+
+def _flatten(draft: Draft, use: Use, place: Place) -> Step:
+    rank, shape = _rank(use, place), draft.shape(_read(use))
+    axis = next((a.i for a in use.node.proto.attribute if a.name == "axis"), 1)
+    first, unit = axis + rank if axis < 0 else axis, place.axis + rank
+    if first > unit or any(shape is None or size != 1 for size in (shape or [None] * rank)[first:unit]):
+        raise _not_linear(use.node, "the Flatten does not keep units outermost")
+    return Step(use.node, Place(-1, place.units, _block(place, (shape or [None] * rank)[unit + 1 :]), 2))
+
+
+def _reshape(draft: Draft, use: Use, place: Place) -> Step:
+    """A Reshape to a constant shape, in which one axis holds the units, each a block of neighbours.
+
+    The entries before that axis have to come to what stood before the units: either they are the same, or those from
+    that axis on come to what stood from the units on.
+    """
+    node, shape = use.node, draft.shape(_read(use))
+    if len(node.inputs) < 2:
+        raise _not_linear(node, "the shape of the Reshape is an attribute (opset 1)")
+    if shape is None:
+        raise _unknown(use)
+    unit = place.axis + len(shape)
+    weight = draft.constants.need(node.inputs[1], "the shape", node)
+    target = [int(size) for size in weight.stored()]
+    copies = not any(a.name == "allowzero" and a.i for a in node.proto.attribute)
+    before: list[Dim] = [f"axis {number}" if not isinstance(d, int) else d for number, d in enumerate(shape)]
+    after: list[Dim] = [
+        before[i] if size == 0 and copies and i < len(before) else size for i, size in enumerate(target)
+    ]
+    inner = _block(place, shape[unit + 1 :])
+    for axis in sorted(range(len(target)), key=lambda axis: (axis != unit, -axis)):
+        copied = [i for i, size in enumerate(target) if size == 0 and copies and (i == axis) != (i == unit)]
+        if not copied and _outermost(before[:unit], after, axis, place.units, inner):
+            block = _entry_block(after, axis, place.units, inner)
+            changed = Constant(node, 1, weight, axis) if target[axis] > 0 else None
+            output = Place(axis - len(target), place.units, block, len(target))
+            return Step(node, output, target=changed)
+    raise _not_linear(node, "the Reshape does not keep units outermost, or its shape is not known well enough to say")
+
+
+def _outermost(leading: list[Dim], after: list[Dim], axis: int, units: int, inner: int | None) -> bool:
+    """Whether entries of a shape from an axis on hold exactly the units, outermost, in whole blocks."""
+    head, tail = after[:axis], after[axis:]
+    entry, rest = tail[0], _product(tail[1:])
+    if entry == -1:
+        whole = rest == 1 or (rest is not None and inner is not None and rest > 0 and inner % rest == 0)
+        return whole and _same_size(head, leading)
+    if not isinstance(entry, int) or entry % units:
+        return False
+    total = _product(tail)
+    if total is not None and inner is not None and total > 0:
+        return total == units * inner
+    return -1 not in head and _same_size(head, leading)
+
+
+def _entry_block(after: list[Dim], axis: int, units: int, inner: int | None) -> int | None:
+    entry = after[axis]
+    if isinstance(entry, int) and entry > 0:
+        return entry // units
+    rest = _product(after[axis + 1 :])
+    return inner // rest if inner is not None and rest else None
+
+
+def _same_size(one: list[Dim], two: list[Dim]) -> bool:
+    """Whether two lists of dimensions come to the same number of elements, whatever the unknown ones are."""
+    if -1 in one:
+        return False
+    names = [sorted(d for d in dims if isinstance(d, str)) for dims in (one, two)]
+    sizes = [math.prod(d for d in dims if isinstance(d, int)) for dims in (one, two)]
+    return names[0] == names[1] and sizes[0] == sizes[1]
+
+
+def _product(dims: list[Dim]) -> int | None:
+    """The product of known dimensions, None where one is not known."""
+    numbers = [d for d in dims if isinstance(d, int) and d >= 0]
+    return math.prod(numbers) if len(numbers) == len(dims) else None
+
+
+BETWEEN: Mapping[str, Row] = {
+    "Add": _affine,
+    "AveragePool": _pool,
+    "BatchNormalization": _affine,
+    "Dropout": _dropout,
+    "Flatten": _flatten,
+    "GlobalAveragePool": _pool,
+    "GlobalMaxPool": _max_pool,
+    "Identity": _same,
+    "MaxPool": _max_pool,
+    "Mul": _affine,
+    "Pad": _pad,
+    "ReduceMean": _reduce_mean,
+    "Reshape": _reshape,
+}
+"""By op: the step that a node is for units at a place. Raises Refused: ``between-not-linear``, ``unknown-shape``,
+``consumer-not-linear``, or what a constant refuses."""
+
+
+def _not_linear(node: Node, text: str) -> Refused:
+    return Refused("between-not-linear", text, node.label)
+
+
+def _unknown(use: Use) -> Refused:
+    text = f"the shape of '{_read(use)}' is not known, so neither is what {use.node.op} does to its units"
+    return Refused("unknown-shape", text, use.node.label)
+
+
+def _read(use: Use) -> str:
+    assert use.position is not None
+    return use.node.inputs[use.position]
+
+
+def _rank(use: Use, place: Place) -> int:
+    if place.rank is None:
+        raise _unknown(use)
+    return place.rank
+
+
+def _block(place: Place, inner: tuple[int | str | None, ...] | list[None]) -> int | None:
+    """How many neighbours a unit has, once the dimensions behind its axis are laid out one behind the other."""
+    sizes = [size for size in inner if isinstance(size, int)]
+    if place.block is None or len(sizes) < len(inner):
+        return None
+    return place.block * math.prod(sizes)
+
+
+def _integers(draft: Draft, node: Node, position: int) -> list[int]:
+    """A list of integers that is an input; empty where it is left out."""
+    if len(node.inputs) <= position or not node.inputs[position]:
+        return []
+    weight = draft.constants.need(node.inputs[position], f"input {position} of {node.op}", node)
+    return [int(value) for value in weight.stored().reshape(-1)]

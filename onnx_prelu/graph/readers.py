@@ -1,0 +1,117 @@
+"""What reads an activation: steps that keep its units apart, and the linear layers at their ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..algebra.floats import Array
+from ..algebra.lanes import Lanes
+from ..errors import Refused
+from .between import BETWEEN, Step
+from .draft import Draft
+from .index import Use
+from .kinds import KINDS, OPS
+from .linear import Change, Linear, Place, spread
+from .weights import Take
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A linear layer that reads units, each as a block of its inputs.
+
+    Attributes:
+        layer: The layer.
+        units: How many units it reads.
+    """
+
+    layer: Linear
+    units: int
+
+    @property
+    def block(self) -> int:
+        """How many neighbouring inputs are one unit."""
+        return self.layer.inputs // self.units
+
+    def columns(self) -> Array:
+        """(units, q) stored weights, one row a unit."""
+        return self.layer.columns().reshape(self.units, -1)
+
+    def take_columns(self, lanes: Lanes) -> Change:
+        """The matrix that the layer has after units were replaced by lanes."""
+        return self.layer.take_columns(spread(Take(lanes.unit, lanes.out), self.block))
+
+
+@dataclass(frozen=True)
+class Readers:
+    """All that reads an activation.
+
+    Attributes:
+        steps: The nodes between it and the layers.
+        layers: The layers.
+    """
+
+    steps: tuple[Step, ...] = ()
+    layers: tuple[Reading, ...] = ()
+
+    def kin(self, units: int) -> Array:
+        """(units, k) stored values that have to be equal where two units are one unit in two directions."""
+        return np.concatenate([np.empty((units, 0)), *(step.kin() for step in self.steps)], axis=1)
+
+    def adds(self, units: int) -> NDArray[np.bool_]:
+        """(units,) whether something other than 0 is added to a unit on the way."""
+        found = np.zeros(units, bool)
+        for step in self.steps:
+            found |= step.adds()
+        return found
+
+
+def readers(draft: Draft, tensor: str, place: Place) -> Readers:
+    """All that reads a tensor, down to the linear layers.
+
+    Raises:
+        Refused: ``graph-output``; ``consumer-not-linear``, or what the rows of between.py and the kinds of layers
+            refuse.
+    """
+    steps: list[Step] = []
+    layers: list[Reading] = []
+    waiting = [(tensor, place)]
+    while waiting:
+        name, at = waiting.pop()
+        for use in draft.index.uses(name):
+            row = BETWEEN.get(use.node.op) if use.position is not None else None
+            if row is None:
+                layers.append(_reading(draft, use, at))
+                continue
+            step = row(draft, use, at)
+            output = step.node.outputs[0]
+            if output in draft.index.outputs:
+                raise Refused("graph-output", f"'{output}' is an output of the graph", step.node.label)
+            steps.append(step)
+            waiting.append((output, step.output))
+    return Readers(tuple(steps), tuple(layers))
+
+
+def _reading(draft: Draft, use: Use, place: Place) -> Reading:
+    node = use.node
+    reader = KINDS.get((node.op, use.position)) if use.position is not None else None
+    if reader is None:
+        if use.position is None:
+            how = f"captured by a body of {node.op}"
+        elif node.op in OPS:
+            how = f"input {use.position} of a {node.op}"
+        else:
+            how = f"read by {node.op}"
+        raise Refused("consumer-not-linear", f"the activation is {how}, which is no linear layer over it", node.label)
+    layer = reader(draft, node)
+    if layer.input_axis != place.axis:
+        raise Refused("consumer-not-linear", f"the {node.op} does not sum over the units", node.label)
+    if layer.inputs % place.units or place.size not in (None, layer.inputs):
+        text = f"the {node.op} has {layer.inputs} inputs, and there are {place.units} units"
+        raise Refused("unsupported-layout", text, node.label)
+    if place.units % layer.groups:
+        text = f"the {node.op} splits units: {place.units} of them stand in {layer.groups} groups"
+        raise Refused("group-layout", text, node.label)
+    return Reading(layer, place.units)
