@@ -13,7 +13,7 @@ from onnx import numpy_helper
 from tests.counts import examples
 from tests.oracle import assert_close, run
 from tests.rewriting import rewritten
-from tests.strategies import mlps
+from tests.strategies import mlps, nets
 
 MODELS = Path(__file__).parents[2] / "models"
 DETERMINED: Counter[bool] = Counter()
@@ -62,36 +62,54 @@ def assert_round_trip(model, slope_in):
     assert_bits(constants(model, op=False), constants(back, op=False))
     slopes = [value.reshape(-1) for value in constants(model, op=True)]
     loose = sum(int(choice.reason.split("; ")[-1].split()[0]) for choice in choices if "several" in choice.reason)
-    differ = sum(int(np.sum(a != b)) for a, b in zip(slopes, constants(back, op=True), strict=True))
+    found = [value.reshape(-1) for value in constants(back, op=True)]
+    differ = sum(int(np.sum(a != b)) for a, b in zip(slopes, found, strict=True))
     assert differ <= loose
-    DETERMINED.update({True: sum(map(len, slopes)) - loose, False: loose})
-    return wide, back
+    return wide, back, Counter({True: sum(map(len, slopes)) - loose, False: loose})
 
 
 def assert_structure(model, back):
-    """Structure, with slopes as they come back: one value a unit."""
-    expected = [
-        (op, name, attributes, [(int(np.prod(i)),) if op == "PRelu" and isinstance(i, tuple) else i for i in inputs])
-        for op, name, attributes, inputs in structure(model)
-    ]
-    assert structure(back) == expected
+    """Structure; of slopes the number only, as they come back as one value a unit."""
+
+    def counted(nodes):
+        return [
+            (op, name, attributes, [int(np.prod(i)) if op == "PRelu" and isinstance(i, tuple) else i for i in inputs])
+            for op, name, attributes, inputs in nodes
+        ]
+
+    assert counted(structure(back)) == counted(structure(model))
 
 
 @pytest.mark.parametrize("slope_in", ["consumer", "producer"])
-@pytest.mark.parametrize("name", ["digits_prelu_gemm", "digits_prelu_matmul"])
-def test_every_mlp_of_models_comes_back(name, slope_in):
+@pytest.mark.parametrize("name", ["digits_prelu_gemm", "digits_prelu_matmul", "digits_prelu_cnn"])
+def test_every_network_of_models_comes_back(name, slope_in):
     model = onnx.load(MODELS / f"{name}.onnx")
-    _, back = assert_round_trip(model, slope_in)
+    _, back, _ = assert_round_trip(model, slope_in)
     assert_structure(model, back)
 
 
 @examples(500)
 @given(mlps(), st.sampled_from(["consumer", "producer"]))
 def test_drawn_networks_come_back(model, slope_in):
-    wide, back = assert_round_trip(model, slope_in)
+    wide, back, determined = assert_round_trip(model, slope_in)
+    DETERMINED.update(determined)
     assert_structure(model, back)
     x = np.random.default_rng(0).normal(size=(16, model.graph.input[0].type.tensor_type.shape.dim[1].dim_value))
     feeds = {"x": x.astype(np.float32)}
+    expected = run(model, feeds)
+    assert_close(expected, run(wide, feeds))
+    assert_close(expected, run(back, feeds))
+
+
+@examples(2000)
+@given(nets(), st.sampled_from(["consumer", "producer"]))
+def test_networks_of_all_kinds_of_layers_come_back(model, slope_in):
+    wide, back, _ = assert_round_trip(model, slope_in)
+    assert_structure(model, back)
+    value = model.graph.input[0].type.tensor_type
+    shape = [dim.dim_value for dim in value.shape.dim]
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(value.elem_type)
+    feeds = {"x": np.random.default_rng(0).normal(size=shape).astype(dtype)}
     expected = run(model, feeds)
     assert_close(expected, run(wide, feeds))
     assert_close(expected, run(back, feeds))
