@@ -1,4 +1,4 @@
-"""Networks drawn by hypothesis: chains of Gemm and MatMul(+Add), and of all kinds of layers, with PReLU between them."""
+"""Networks drawn by hypothesis: PReLU in chains of Gemm and MatMul(+Add), and in chains of all kinds of layers."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import pytest
 
 import onnx_prelu
 from onnx_prelu.graph.model import load, save
+from tests.constants import assert_bits, constants
 
 FOLDER = Path(__file__).parents[2] / "shared" / "models"
 MODELS = sorted(FOLDER.glob("*.onnx"))
@@ -35,3 +36,34 @@ def test_mirror_is_equal_in_bits_on_real_models(path):
     assert (check.status, check.max_abs, check.tolerance) == ("passed", 0.0, None)
     assert not any(node.op_type == "PRelu" for node in result.model.graph.node)
     assert [pair.status for pair in check.pairs] == ["passed"] * len(result.report.sites)
+
+
+#: How many sites take split; the others are refused: MaxPool, residual Adds, Transposes and outputs stand behind them.
+SPLIT = {
+    "gtcrn": (6, 15),
+    "gtcrn_simple": (6, 15),
+    "mediapipe_face_landmark": (0, 23),
+    "minifasnet_v2": (33, 33),
+    "mnist_leaky": (6, 6),
+    "mtcnn_onet": (1, 5),
+    "mtcnn_pnet": (2, 3),
+    "mtcnn_rnet": (1, 4),
+    "prelu_channel": (0, 1),
+    "prelu_scalar": (0, 1),
+}
+
+
+@pytest.mark.parametrize("slope_in", ["consumer", "producer"])
+@pytest.mark.parametrize("path", [path for path in MODELS if path.stem in SPLIT], ids=lambda path: path.stem)
+def test_split_is_checked_on_real_models_and_comes_back_bit_for_bit(path, slope_in):
+    wide = onnx_prelu.rewrite(path, to="relu", form="split", slope_in=slope_in, providers=["cpu"])
+    forms = [site.form for site in wide.report.sites]
+    assert (forms.count("split"), len(forms)) == SPLIT[path.stem]
+    (check,) = wide.report.check
+    assert (check.status, {pair.status for pair in check.pairs}) == ("passed", {"passed"})
+    back = onnx_prelu.rewrite(wide.model, to="prelu", check=False).model
+    model = onnx.load(path)
+    assert_bits(constants(model, op=False), constants(back, op=False))
+    if path.stem != "mnist_leaky":  # a LeakyRelu has no slope tensor
+        for before, after in zip(constants(model, op=True), constants(back, op=True), strict=True):
+            assert (before.reshape(-1) == after.reshape(-1)).all()

@@ -32,7 +32,7 @@ def plan_fold(draft: Draft, node: Node, *, slope_shape: str = "") -> Plan:
         draft: The working copy.
         node: The Relu.
         slope_shape: The shape to write the slope in, one of :data:`~onnx_prelu.passes.slope_shapes.SLOPE_SHAPES`;
-            "" for (units,).
+            "" for one value a unit, (C,) or (C, 1, 1).
 
     Raises:
         Refused: ``no-pairs``: no two units are one PReLU unit; ``group-layout``: pairs leave unequal groups;

@@ -21,6 +21,7 @@ def network(steps, consumer, *, weights=(), y="float[?,?] y", x=X, opset=17):
 
 CONV = {"consumer": "y = Conv(s, V)", "weights": {"V": (5, C, 2, 2)}, "y": "float[?,?,?,?] y"}
 POOLED = {"consumer": "y = Conv(s, V)", "weights": {"V": (5, C, 1, 1)}, "y": "float[?,?,?,?] y"}
+SEQUENCE = {"consumer": "y = Conv(s, V)", "weights": {"V": (5, C, 2)}, "y": "float[?,?,?] y"}
 GEMM_1 = {"consumer": "y = Gemm(s, V)", "weights": {"V": (C, 5)}}
 GEMM_16 = {"consumer": "y = Gemm(s, V)", "weights": {"V": (C * 16, 5)}}
 
@@ -44,7 +45,8 @@ PASSED = {
     "BatchNormalization": {"steps": BN, **with_weights(CONV, **BN_WEIGHTS)},
     "Dropout": {"steps": "s = Dropout(h)", **CONV},
     "Dropout, unread mask": {"steps": "s, mask = Dropout(h)", **CONV},
-    "Dropout, not training": {"steps": "s = Dropout(h, r, t)", **with_weights(CONV, r=np.float32(0.5), t=np.bool_(False))},
+    "Dropout, not training": {
+        "steps": "s = Dropout(h, r, t)", **with_weights(CONV, r=np.float32(0.5), t=np.bool_(False))},
     "Flatten": {"steps": "s = Flatten(h)", **GEMM_16},
     "Flatten, axis from the end": {"steps": "s = Flatten <axis = -3> (h)", **GEMM_16},
     "Flatten of an unknown space": {"steps": "s = Flatten(h)", **GEMM_16, "x": "float[2,3,H,W] x"},
@@ -68,14 +70,12 @@ PASSED = {
     "Reshape [N, K]": reshaped(GEMM_16, 2, 64),
     "Reshape of an unknown batch": reshaped(GEMM_16, -1, 64, x="float[N,3,6,6] x"),
     "Reshape of an unknown space": reshaped(GEMM_16, 0, -1, x="float[N,3,H,W] x"),
-    "Reshape to a sequence": reshaped({"consumer": "y = Conv(s, V)", "weights": {"V": (5, C, 2)}, "y": "float[?,?,?] y"},
-                                      0, 0, -1, x="float[N,3,H,W] x"),
+    "Reshape to a sequence": reshaped(SEQUENCE, 0, 0, -1, x="float[N,3,H,W] x"),
     "Reshape that splits space": reshaped(CONV, 2, C, 2, 8),
-    "Reshape of a part of the space": reshaped(
-        {"consumer": "y = Conv(s, V)", "weights": {"V": (5, 16, 2)}, "y": "float[?,?,?] y"}, 0, 16, 4),
+    "Reshape of a part of the space": reshaped(with_weights(SEQUENCE, V=(5, 16, 2)), 0, 16, 4),
     "one after the other": {
-        "steps": f"{BN.replace('s =', 'd =')}  e = AveragePool <kernel_shape = [2, 2]> (d)  g = Mul(e, c)  f = Add(g, d2)"
-                 "  s = Flatten(f)",
+        "steps": f"{BN.replace('s =', 'd =')}  e = AveragePool <kernel_shape = [2, 2]> (d)  g = Mul(e, c)"
+                 "  f = Add(g, d2)  s = Flatten(f)",
         "consumer": "y = Gemm(s, V)", "weights": {"V": (C * 9, 5), "c": (1, C, 1, 1), "d2": (C, 1, 1), **BN_WEIGHTS}},
 }  # fmt: skip
 
@@ -129,12 +129,17 @@ NEAR_MISSES = {
     "GlobalMaxPool": ({"steps": "s = GlobalMaxPool(h)", **POOLED}, NOT, "n_s"),
     "Dropout, training": ({"steps": "s = Dropout(h, r, t)", **with_weights(CONV, r=np.float32(0.5), t=np.bool_(True))},
                           NOT, "n_s"),
-    "Dropout, mask read": ({"steps": "s, m = Dropout(h)", **CONV, "consumer": "o = Not(m)  y = Conv(s, V)"}, NOT, "n_s"),
+    "Dropout, mask read": ({"steps": "s, m = Dropout(h)  o = Not(m)", **CONV}, NOT, "n_s"),
     "Flatten with the batch": ({"steps": "s = Flatten <axis = 2> (h)", **with_weights(GEMM_1, V=(16, 5))}, NOT, "n_s"),
     "Flatten of all": ({"steps": "s = Flatten <axis = 0> (h)", **with_weights(GEMM_1, V=(128, 5))}, NOT, "n_s"),
     "Reshape of the batch": (reshaped(with_weights(GEMM_1, V=(128, 5)), 1, 128), NOT, "n_s"),
-    "Reshape across units": (reshaped({"consumer": "y = Conv(s, V)", "weights": {"V": (5, 2, 2)}, "y": "float[?,?,?] y"},
-                                      2, 2, 32), NOT, "n_s"),
+    "Reshape across units": (reshaped(with_weights(SEQUENCE, V=(5, 2, 2)), 2, 2, 32), NOT, "n_s"),
+    "Reshape that copies the units elsewhere": (
+        {"steps": "d = Reshape(h, t)  s = Reshape(d, u)", "x": "float[1,3,4,4] x",
+         **with_weights(CONV, t=[4, 0, 1], u=[1, 4, 2, 2])}, NOT, "n_d"),
+    "Reshape that copies another size for the units": (
+        {"steps": "d = Reshape(h, t)  s = Reshape(d, u)", "x": "float[1,3,6,4] x",
+         **with_weights(CONV, t=[1, 1, 0, 8], u=[1, 4, 4, 2])}, NOT, "n_d"),
     "Reshape to a computed shape": ({"steps": "t = Shape(x)  s = Reshape(h, t)", **CONV, "x": "float[2,4,4,4] x",
                                      "weights": {"V": (5, C, 2, 2), "A": (C, C, 1, 1)}}, "runtime-weight", "n_s"),
     "Pad of units": ({"steps": "s = Pad(h, p)", **with_weights(CONV, p=[0, 1, 0, 0, 0, 0, 0, 0], V=(5, 5, 2, 2))},

@@ -269,9 +269,9 @@ def paired(*units, negative):
     for positive, other in zip(units, negative, strict=True):
         A[other] = -A[positive]
         if positive // 2 == other // 2:
-            V[positive // 2 * 2 : positive // 2 * 2 + 2, other % 2] = -0.5 * V[
-                positive // 2 * 2 : positive // 2 * 2 + 2, positive % 2
-            ]
+            V[positive // 2 * 2 : positive // 2 * 2 + 2, other % 2] = (
+                -0.5 * V[positive // 2 * 2 : positive // 2 * 2 + 2, positive % 2]
+            )
     return {"A": A, "V": V}
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import numpy_helper
 
+from tests.constants import assert_bits, constants
 from tests.counts import examples
 from tests.oracle import assert_close, run
 from tests.rewriting import rewritten
@@ -32,23 +33,6 @@ def structure(model):
         )
         for node in model.graph.node
     ]
-
-
-def constants(model, op):
-    """The constants that nodes of (or not of) an op read, in order."""
-    arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    return [
-        arrays[name]
-        for node in model.graph.node
-        for name in node.input
-        if name in arrays and (node.op_type == "PRelu") is op
-    ]
-
-
-def assert_bits(one, two):
-    assert [value.shape for value in one] == [value.shape for value in two]
-    for a, b in zip(one, two, strict=True):
-        assert a.tobytes() == b.tobytes()
 
 
 def assert_round_trip(model, slope_in):
