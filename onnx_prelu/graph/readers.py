@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..algebra.floats import Array
 from ..algebra.lanes import Lanes
 from ..errors import Refused
+from .affine import AFFINE
 from .between import BETWEEN, Step
 from .draft import Draft
 from .index import Use
@@ -81,7 +82,8 @@ def readers(draft: Draft, tensor: str, place: Place) -> Readers:
     while waiting:
         name, at = waiting.pop()
         for use in draft.index.uses(name):
-            row = BETWEEN.get(use.node.op) if use.position is not None else None
+            first = use.position == 0 or (use.position == 1 and use.node.op in AFFINE)
+            row = BETWEEN.get(use.node.op) if first else None
             if row is None:
                 layers.append(_reading(draft, use, at))
                 continue

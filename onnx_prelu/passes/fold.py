@@ -13,6 +13,7 @@ import onnx
 from numpy.typing import NDArray
 
 from ..algebra.floats import Array
+from ..algebra.grouping import opposite_pairs
 from ..algebra.lanes import kept
 from ..algebra.recovery import Pairs, fold_pairs
 from ..errors import Refused
@@ -45,12 +46,15 @@ def plan_fold(draft: Draft, node: Node, *, slope_shape: str = "") -> Plan:
         raise Refused("opset", f"PRelu does not exist for {dtype.name} in opset {draft.opset}", node.label)
     units = layers.before.units
     _one_dtype(layers, node)
+    rows, kin = layers.before.rows(), _kin(layers)
+    none = Refused("no-pairs", f"no two of the {units} units are one PReLU unit", node.label)
+    if next(opposite_pairs(rows, np.empty((units, 0)), kin, dtype), None) is None:
+        raise none  # most layers: their columns, which can be large behind a Flatten, are not even read
     columns = np.concatenate([reading.columns() for reading in layers.after.layers], axis=1)
-    rows, kin, stays = layers.before.rows(), _kin(layers), layers.after.adds(units)
-    pairs = fold_pairs(rows, columns, dtype, kin, stays)
+    pairs = fold_pairs(rows, columns, dtype, kin, layers.after.adds(units))
     folded = int(np.sum(pairs.partner >= 0))
     if not folded:
-        raise Refused("no-pairs", f"no two of the {units} units are one PReLU unit", node.label)
+        raise none
     _require_equal_groups(pairs, layers, node)
     slope = Names(draft.index).new(node.label, "slope")
     prelu = onnx.helper.make_node("PRelu", [slope], [])

@@ -204,6 +204,10 @@ REFUSED = {
     "the activation is the kernel": (
         {**chain(x="4,4,3,3", A=(4, 4, 1, 1)), "body": "z = Conv(x, A, b)  h = PRelu(z, a)  y = Conv(x, h)"},
         "consumer-not-linear", "n_y"),
+    "the activation is the scale of a BatchNormalization": (
+        case("z = MatMul(A, x)  h = PRelu(z, a)  s = BatchNormalization(w, h, q, m, v)  y = Gemm(s, V)",
+             "5", {"A": (4, 5), "a": slopes(), "w": (2, 4), "V": (4, 3), **BN}, y="?,?"),
+        "consumer-not-linear", "n_s"),
     "sum of two Convs": (
         case("p = Conv(x, A)  q = Conv(x, V)  z = Add(p, q)  h = PRelu(z, a)  y = Conv(h, V)",
              "2,4,7,6", {"A": (4, 4, 1, 1), "a": slopes(1, 1), "V": (4, 4, 1, 1)}),
