@@ -100,8 +100,8 @@ def _max_pool(_: Draft, use: Use, __: Place) -> Step:
 
 
 def _affine(draft: Draft, use: Use, place: Place) -> Step:
-    if computed_operand(draft, use.node) is None:
-        text = f"the activation is read by {use.node.op} together with another computed tensor"
+    if computed_operand(draft, use.node) != use.position:
+        text = f"the activation is input {use.position} of {use.node.op}, together with another computed tensor"
         raise Refused("consumer-not-linear", text, use.node.label)
     found = AFFINE[use.node.op](draft, use, place)
     return Step(use.node, place, found.added, found.repeated)

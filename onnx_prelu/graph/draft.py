@@ -31,6 +31,16 @@ class Widened:
     units: int
     lanes: int
 
+    def size(self, before: int | str | None) -> int | None:
+        """How long the axis is that was so long before, where that is known; a unit can be a block of neighbours."""
+        return before // self.units * self.lanes if isinstance(before, int) else None
+
+    def shape(self, before: tuple[int | str | None, ...]) -> tuple[int | str | None, ...]:
+        """The shape of the tensor that had this shape before."""
+        sizes = list(before)
+        sizes[self.axis] = self.size(sizes[self.axis])
+        return tuple(sizes)
+
 
 @dataclass(frozen=True)
 class NewConstant:

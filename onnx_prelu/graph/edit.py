@@ -84,12 +84,7 @@ def commit(draft: Draft, edit: Edit) -> None:
 
 
 def _wider(known: TensorType, widened: Widened) -> TensorType:
-    if known.shape is None:
-        return known
-    shape = list(known.shape)
-    size = shape[widened.axis]
-    shape[widened.axis] = size // widened.units * widened.lanes if isinstance(size, int) else None
-    return replace(known, shape=tuple(shape))
+    return known if known.shape is None else replace(known, shape=widened.shape(known.shape))
 
 
 def _drop_unread(draft: Draft, tensors: list[str]) -> None:
@@ -192,7 +187,7 @@ def _value_info(draft: Draft, gone: set[str]) -> list[onnx.ValueInfoProto]:
             if shape.dim:
                 size = shape.dim[widened.axis]
                 if size.HasField("dim_value"):
-                    size.dim_value = size.dim_value // widened.units * widened.lanes
+                    size.dim_value = widened.size(size.dim_value) or 0
                 else:
                     size.Clear()
             result.append(wider)

@@ -85,9 +85,7 @@ def _widened(draft: Draft, plan: Plan, tensor: str) -> tuple[int | str | None, .
     shape = draft.shape(tensor)
     for widened in plan.edit.widened:
         if widened.old == tensor and shape is not None:
-            sizes = list(shape)
-            sizes[widened.axis] = len(widened.lanes)
-            return tuple(sizes)
+            return widened.shape(shape)
     return shape
 
 
