@@ -20,7 +20,7 @@ from .graph.versions import with_versions
 from .graph.walk import roots, within
 from .measure.checking import check as check_room
 from .measure.costs.cost import cost
-from .measure.inputs.draw import InputOptions
+from .measure.inputs.draw import InputOptions, require_sensible
 from .measure.latency import bench as bench_room
 from .passes.alone import sites_alone
 from .passes.engine import Scope, inspect_sites, rewrite_sites
@@ -31,8 +31,8 @@ from .passes.targets import Target
 from .report import demands
 from .report.report import Report
 
-Source: TypeAlias = str | os.PathLike[str] | onnx.ModelProto | gs.Graph
-"""A model: a path, a ModelProto or a graphsurgeon graph. It is never changed."""
+Source: TypeAlias = str | os.PathLike[str] | onnx.ModelProto | gs.Graph | Model
+"""A model: a path, a ModelProto, a graphsurgeon graph, or one that is loaded already. It is never changed."""
 
 Progress: TypeAlias = Callable[[str], None]
 """Called with what is being done now."""
@@ -155,9 +155,11 @@ def rewrite(
     report = Report("rewrite", _name(loaded), to=goal, sites=choices)
     report = report.with_notes(_notes(report, draft, (loaded, result), to, taker))
     options = _options(inputs, input_shape, dim, seed)
+    require_sensible(loaded, options)
+    report = _with_costs(report, loaded, result, input_shape)
     _require(report, demands.fitting(report))
     _require(report, demands.strict(report) if strict else None)
-    if check and result is not loaded:
+    if check and (result is not loaded or providers):
         checks = check_room.check(
             loaded,
             result,
@@ -171,8 +173,7 @@ def rewrite(
             watch=[_watch(plan) for plan in plans],
             progress=progress,
         )
-        report = replace(report, check=checks)
-    report = _with_costs(report, loaded, result, input_shape)
+        report = _with_costs(replace(report, check=checks), loaded, result, input_shape)
     if bench and plans and not _failed(report):
         latency = bench_room.bench(
             loaded, result, providers=providers, options=options, threads=threads, duration=duration, progress=progress
@@ -302,7 +303,12 @@ def _name(model: Model) -> str:
 
 
 def _has_prelu(proto: onnx.ModelProto) -> bool:
-    return any(node.op_type == "PRelu" for root in roots(proto) for body in within(root) for node in body.node)
+    return any(
+        node.op_type == "PRelu" and node.domain in ("", "ai.onnx")
+        for root in roots(proto)
+        for body in within(root)
+        for node in body.node
+    )
 
 
 def _options(
@@ -331,7 +337,7 @@ def _notes(report: Report, draft: Draft, models: tuple[Model, Model], to: str, t
         notes.append(f"--to auto came to {report.to}: {present}{back}")
     if after is before:
         asked = f"--to {report.to}" if target is None else target.name
-        notes.append(f"nothing to do for {asked}: the output is the input, and nothing was checked")
+        notes.append(f"nothing to do for {asked}: the output is the input")
     if draft.frozen and changed:
         notes.append(f"taken as constants, and no longer inputs of the graph: {', '.join(sorted(draft.frozen))}")
     return notes + (outside(draft, target) if target else [])

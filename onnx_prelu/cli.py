@@ -16,7 +16,7 @@ import click
 
 from . import api, options
 from .errors import NotMet, OnnxPreluError
-from .graph.model import target
+from .graph.model import load, target
 from .report.output import Output
 from .report.report import Report, version
 
@@ -100,8 +100,9 @@ def main(ctx: click.Context) -> None:
 @options.shown
 def inspect(model: Path, output: Output, **request: Any) -> None:
     """List the PReLUs of MODEL and the forms that each can take."""
-    output = output.claim(model)
-    finish(output, api.inspect(model, **request))
+    loaded = load(model)
+    output = output.claim(*loaded.read)
+    finish(output, api.inspect(loaded, **request))
 
 
 @main.command(cls=options.Command, example="onnx-prelu rewrite net.onnx relu.onnx --to relu --report rewrite.md")
@@ -120,11 +121,13 @@ def inspect(model: Path, output: Output, **request: Any) -> None:
 @options.shown
 def rewrite(source: Path, destination: Path, output: Output, no_check: bool, no_bench: bool, **request: Any) -> None:
     """Exchange PReLU and ReLU in IN, check the result, write it to OUT."""
-    place = target(destination, protect=[source])
-    output = output.claim(source, place)
+    loaded = load(source)
+    used = [*loaded.read, *([request["inputs"]] if request["inputs"] else [])]
+    place = target(destination, protect=used)
+    output = output.claim(*used, place, *loaded.copies(place.parent))
     try:
         with output.progress() as progress:
-            result = api.rewrite(source, check=not no_check, bench=not no_bench, progress=progress, **request)
+            result = api.rewrite(loaded, check=not no_check, bench=not no_bench, progress=progress, **request)
     except NotMet as error:
         if error.report is not None:
             show(output, error.report)
@@ -144,9 +147,10 @@ def rewrite(source: Path, destination: Path, output: Output, no_check: bool, no_
 @options.shown
 def check(a: Path, b: Path, output: Output, **request: Any) -> None:
     """Say whether A and B compute the same."""
-    output = output.claim(a, b)
+    first, second = load(a), load(b)
+    output = output.claim(*first.read, *second.read, *([request["inputs"]] if request["inputs"] else []))
     with output.progress() as progress:
-        report = api.check(a, b, progress=progress, **request)
+        report = api.check(first, second, progress=progress, **request)
     finish(output, report)
 
 
@@ -158,7 +162,8 @@ def check(a: Path, b: Path, output: Output, **request: Any) -> None:
 @options.shown
 def bench(a: Path, b: Path, output: Output, **request: Any) -> None:
     """Say which of A and B is faster, timed side by side."""
-    output = output.claim(a, b)
+    first, second = load(a), load(b)
+    output = output.claim(*first.read, *second.read, *([request["inputs"]] if request["inputs"] else []))
     with output.progress() as progress:
-        report = api.bench(a, b, progress=progress, **request)
+        report = api.bench(first, second, progress=progress, **request)
     finish(output, report)

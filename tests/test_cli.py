@@ -7,12 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import onnx
 import pytest
 from click.testing import CliRunner
 
 from onnx_prelu import api
 from onnx_prelu.cli import main
 from onnx_prelu.errors import BadInput, BadUsage, CheckFailed, NotMet, ProviderNotRun
+from onnx_prelu.graph.model import Model
 from onnx_prelu.passes.catalogue import FORM_NAMES
 from onnx_prelu.passes.choose import Choice
 from onnx_prelu.report.report import Report, version
@@ -37,6 +39,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("in.onnx").write_text("a model")
     Path("other.onnx").write_text("another model")
+    monkeypatch.setattr("onnx_prelu.cli.load", lambda path: Model(onnx.ModelProto(), path.absolute().parent, path))
     return tmp_path
 
 
@@ -122,7 +125,7 @@ def test_a_command_has_the_options_and_defaults_of_its_function(name, folder, an
     calls = answer(name, Rewritten(DONE) if name == "rewrite" else Report(name, "in.onnx"))
     assert run(name, *COMMANDS[name]).exit_code == 0
     ((models, settings),) = calls
-    assert [str(model) for model in models] == list(COMMANDS[name][: len(models)])
+    assert [str(model.path) for model in models] == list(COMMANDS[name][: len(models)])
     empty = {key: {} for key in ("dim", "input_shape") if key in defaults}
     measured = {"bench": True} if name == "rewrite" else {}
     assert settings == defaults | empty | measured
@@ -331,7 +334,8 @@ main()
 
 
 def test_a_reader_that_goes_away_is_one_line(folder):
-    command = [sys.executable, "-c", SCRIPT, "inspect", "in.onnx", "--report", "r.json"]
+    model = Path(__file__).parents[1] / "models" / "digits_relu.onnx"
+    command = [sys.executable, "-c", SCRIPT, "inspect", str(model), "--report", "r.json"]
     environment = {**os.environ, "PYTHONPATH": str(Path(api.__file__).parents[1])}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
         process.stdout.close()

@@ -39,9 +39,11 @@ def ratio_intervals(base: Array, others: Array, dtype: DTypeLike, ulps: float = 
     b, o = np.abs(base[nonzero]), np.abs(others[:, nonzero])
     if not b.size:
         return np.zeros(len(others)), np.full(len(others), np.inf)
+    if not (np.all(np.isfinite(b)) and np.all(np.isfinite(o))):
+        return np.ones(len(others)), np.zeros(len(others))  # nothing is known of what an infinite weight was
     hb, ho = 2 * ulps * half_ulp(b, dtype), 2 * ulps * half_ulp(o, dtype)
     low = np.max((o - ho) / (b + hb), axis=1)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         high = np.min(np.where(b > hb, (o + ho) / (b - hb), np.inf), axis=1)
     return low, high
 
@@ -59,6 +61,8 @@ def opposite_pairs(rows: Array, columns: Array, kin: Indices, dtype: DTypeLike) 
         kin: (m,) only units of the same number can pair.
         dtype: The type they are stored in.
     """
+    if not rows.shape[1]:
+        return
     columns_zero = np.packbits(columns == 0, axis=1)
     exact: dict[tuple[int, bytes], list[int]] = defaultdict(list)
     for j, row in enumerate(rows):

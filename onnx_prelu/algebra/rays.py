@@ -234,18 +234,20 @@ def _abs(u: Rays) -> Rays:
 
 
 def _clip(u: Rays, low: Rays | None = None, high: Rays | None = None, **bounds: float) -> Rays:
-    low_value = bounds.get("min", -math.inf) if low is None else _bound(low)
-    high_value = bounds.get("max", math.inf) if high is None else _bound(high)
     zero = _times(u, 0.0)
-    if low_value == 0:
-        u = _max(u, zero)
-    elif abs(low_value) < _UNBOUNDED:
-        raise _not_rays(f"Clip at {low_value:g} moves the kink")
-    if high_value == 0:
-        u = _min(u, zero)
-    elif abs(high_value) < _UNBOUNDED:
-        raise _not_rays(f"Clip at {high_value:g} moves the kink")
+    low_value = -_attribute_bound(-bounds.get("min", -math.inf)) if low is None else _bound(low)
+    high_value = _attribute_bound(bounds.get("max", math.inf)) if high is None else _bound(high)
+    for value, none, limit in ((low_value, -math.inf, _max), (high_value, math.inf, _min)):
+        if value == 0:
+            u = limit(u, zero)
+        elif value != none:
+            raise _not_rays(f"Clip at {value:g} moves the kink")
     return u
+
+
+def _attribute_bound(value: float) -> float:
+    """A bound that is an attribute (before opset 11): the largest float32 is how "no bound" is written there."""
+    return math.inf if value >= _UNBOUNDED else value
 
 
 def _bound(bound: Rays) -> float:

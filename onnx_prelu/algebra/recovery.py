@@ -7,15 +7,18 @@ A pair reads ``p·ReLU(z) + n·ReLU(−z)``, with z the earlier unit's pre-activ
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 
+import ml_dtypes
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .floats import Array, next_up, round_to
 from .grouping import CORRECT_ULPS, ROUNDING_ULPS, opposite_pairs, ratio_intervals
 
+_ACCIDENT = 1e-9  # that two units that have nothing to do with each other look like a pair
 _TRIED = 4096  # floats in an interval that are tried one by one; wider intervals hold short decimals
 
 
@@ -83,7 +86,7 @@ class Grade(IntEnum):
 
     REPRODUCED: a float was found that reproduces every stored value from the earlier unit's.
     REAL: real numbers exist of which all stored values are correct roundings.
-    ROUNDING: the same, with stored values that are up to 4 ulps off.
+    ROUNDING: the same, with stored values that are up to 4 ulps off, where so many agree that it is no accident.
     """
 
     REPRODUCED = 0
@@ -116,7 +119,10 @@ def pair_slope(row: Array, other_row: Array, column: Array, other_column: Array,
         found = _reproducing(row, other_row, -sign, dtype)
     if found is not None:
         return found
+    evidence = np.count_nonzero(row) + np.count_nonzero(column) - 2
     for ulps, grade in ((CORRECT_ULPS, Grade.REAL), (ROUNDING_ULPS, Grade.ROUNDING)):
+        if grade is Grade.ROUNDING and evidence < _evidence_needed(dtype):
+            break
         scale = _interval(row, other_row, dtype, ulps)
         ratio = _interval(column, other_column, dtype, ulps)
         if scale and ratio:
@@ -125,6 +131,12 @@ def pair_slope(row: Array, other_row: Array, column: Array, other_column: Array,
             if value is not None:
                 return Recovered(-sign * value, False, grade)
     return None
+
+
+def _evidence_needed(dtype: DTypeLike) -> int:
+    """How many ratios have to agree within the wide tolerance before that is no accident among a million pairs."""
+    chance = 4 * ROUNDING_ULPS * float(ml_dtypes.finfo(dtype).eps)
+    return math.ceil(math.log(_ACCIDENT) / math.log(chance))
 
 
 def _flip(column: Array, other: Array) -> float | None:

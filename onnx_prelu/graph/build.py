@@ -52,6 +52,11 @@ class Fragment:
         self._nodes: list[gs.Node] = []
         self._known: list[tuple[Array, str]] = []
         self._runtime: dict[str, gs.Variable] = {}
+        self._tensors: dict[str, gs.Variable] = {}
+
+    def _tensor(self, name: str) -> gs.Variable:
+        """The one variable of this name: graphsurgeon takes two of one name for two tensors, and says so on stdout."""
+        return self._tensors.setdefault(name, gs.Variable(name))
 
     def reuse(self, value: Array, tensor: str) -> None:
         """Let a constant of this value and shape be an existing tensor instead of a new initializer."""
@@ -63,7 +68,7 @@ class Fragment:
         Raises:
             Refused: ``opset``: an op does not exist, or not for this type, in the model's opset.
         """
-        result = expression(self, gs.Variable(x), a, self._constant)
+        result = expression(self, self._tensor(x), a, self._constant)
         result.name = self._y
         graph = gs.Graph(nodes=self._nodes, opset=self._opset)
         nodes = list(gs.export_onnx(graph, do_type_check=False).graph.node)
@@ -104,21 +109,21 @@ class Fragment:
             value = value.reshape(-1)
         for known, tensor in self._known:
             if known.shape == value.shape and np.array_equal(known, value):
-                return gs.Variable(tensor)
+                return self._tensor(tensor)
         name = self._names.new(self._site.label, "slope" if not self.constants else "factor")
         self.constants[name] = Weight.of(value.astype(self._dtype))
         self._known.append((value, name))
-        return gs.Variable(name)
+        return self._tensor(name)
 
     def _scalars(self) -> set[str]:
         return {tensor for value, tensor in self._known if value.size == 1}
 
     def _runtime_constant(self, slope: RuntimeSlope) -> gs.Variable:
         if not slope.minus:
-            return gs.Variable(slope.tensor)
+            return self._tensor(slope.tensor)
         if slope.minus not in self._runtime:
             op, one, first = _OF_A_SLOPE[slope.minus]
-            pair = [self._constant(np.array(one)), gs.Variable(slope.tensor)]
+            pair = [self._constant(np.array(one)), self._tensor(slope.tensor)]
             self._runtime[slope.minus] = self._apply(op, tuple(pair if first else pair[::-1]), {})
         return self._runtime[slope.minus]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import onnx
 
 from .constants import Constants
-from .index import Index
+from .index import Index, trained
 from .model import Model
 from .types import TensorType, infer
 from .weights import Weight
@@ -79,7 +79,7 @@ class Draft:
         self.model = model
         proto = model.proto
         self.opset = max((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), default=1)
-        self.index = Index(proto.graph)
+        self.index = Index(proto.graph, trained(proto))
         listed = {value.name for value in proto.graph.input} & self.index.initializers.keys()
         overridable = frozenset(listed) if proto.ir_version >= 4 else frozenset[str]()
         self.frozen = overridable if freeze else frozenset[str]()

@@ -7,7 +7,7 @@ If, Loop and Scan can read tensors of the graph around them by name: the node th
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -64,17 +64,19 @@ class Index:
         outputs: The graph's outputs.
         initializers: The graph's initializers by name.
         slots: The nodes in order: each slot of the file holds one node, or what replaced it.
+        pinned: Tensors that something outside the graph reads by name, such as the training information.
         names: Every name of a node or tensor in the graph and its bodies: what a new name must not be.
     """
 
-    def __init__(self, graph: onnx.GraphProto) -> None:
+    def __init__(self, graph: onnx.GraphProto, pinned: Iterable[str] = ()) -> None:
         self.maker: dict[str, Node] = {}
         self.readers: dict[str, list[Use]] = defaultdict(list)
         self.inputs = {value.name for value in graph.input}
         self.outputs = {value.name for value in graph.output}
         self.initializers = {tensor.name: tensor for tensor in graph.initializer}
         self.slots: list[list[Node]] = [[] for _ in graph.node]
-        self.names = set(_names(graph))
+        self.pinned = frozenset(pinned)
+        self.names = {*_names(graph), *self.pinned}
         for slot, proto in enumerate(graph.node):
             self.add(Node.of(proto, slot))
 
@@ -107,7 +109,18 @@ class Index:
 
     def is_read(self, tensor: str) -> bool:
         """True if a node or the caller of the graph reads this tensor."""
-        return tensor in self.outputs or bool(self.readers.get(tensor))
+        return tensor in self.outputs or tensor in self.pinned or bool(self.readers.get(tensor))
+
+
+def trained(proto: onnx.ModelProto) -> set[str]:
+    """Names of the main graph's tensors that the training information reads or updates."""
+    names: set[str] = set()
+    for training in proto.training_info:
+        for body in (training.initialization, training.algorithm):
+            names |= captured(body)
+        for binding in (*training.initialization_binding, *training.update_binding):
+            names |= {binding.key, binding.value}
+    return names
 
 
 def bodies(proto: onnx.NodeProto) -> Iterator[onnx.GraphProto]:

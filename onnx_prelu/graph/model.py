@@ -39,7 +39,7 @@ class Model:
         raw: The file as read, or None after an edit. An untouched model is saved as exactly these bytes.
         fresh: Names of the initializers that an edit made: where the model keeps its data outside, they go
             into a new data file.
-        outside: True if the model as loaded keeps data outside, also when an edit has replaced all of it.
+        data: The data files of the model as loaded, also when an edit has replaced all that was in them.
     """
 
     proto: onnx.ModelProto
@@ -47,7 +47,16 @@ class Model:
     path: Path | None = None
     raw: bytes | None = None
     fresh: frozenset[str] = field(default=frozenset())
-    outside: bool = False
+    data: tuple[Path, ...] = ()
+
+    @property
+    def read(self) -> tuple[Path, ...]:
+        """Every file that the model was read from."""
+        return (*([] if self.path is None else [self.path]), *self.data)
+
+    def copies(self, folder: Path) -> tuple[Path, ...]:
+        """Where the data files go when the model is saved into a folder, as far as they are still used."""
+        return tuple(folder / file.relative_to(self.folder) for file in self.data) if self.folder else ()
 
 
 def load(source: str | os.PathLike[str] | onnx.ModelProto | gs.Graph | Model) -> Model:
@@ -125,10 +134,10 @@ def _vetted(model: Model, where: str) -> Model:
         raise _no_model(model.raw, "imports no op set: it is no ONNX model, or only the beginning of one", where)
     require_known_ops(proto, where)
     try:
-        outside = bool(files(proto, model.folder))
+        data = tuple(files(proto, model.folder).values())
     except BadInput as error:
         raise BadInput(f"{error.where} {error.what}", where=where, todo=error.todo) from None
-    return replace(model, outside=outside)
+    return replace(model, data=data)
 
 
 def serialized(model: Model) -> bytes:
@@ -180,8 +189,7 @@ def save(
         BadInput: The external data are gone, or the model has passed 2 GiB.
     """
     present = files(model.proto, model.folder)
-    own = [] if model.path is None else [model.path]
-    real = target(path, protect=[*protect, *own, *present.values()])
+    real = target(path, protect=[*protect, *model.read])
     with writing(path), ExitStack() as undo:
         output = beside.Output(real, undo)
         elsewhere = model.folder is not None and not model.folder.samefile(real.parent)
@@ -200,7 +208,7 @@ def save(
 
 def _leaving(model: Model) -> list[onnx.TensorProto]:
     """The new initializers that go into a data file."""
-    if not model.fresh or not (model.outside or _within_limit(model.proto) is None):
+    if not model.fresh or not (model.data or _within_limit(model.proto) is None):
         return []
     return [
         tensor

@@ -19,7 +19,7 @@ def stored(values, dtype=np.float32):
 def layers(draw):
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     dtype = draw(st.sampled_from(DTYPES))
-    few = 2 if dtype in (np.float32, np.float64) else 4  # two short rows of 8 bits are parallel by accident
+    few = 3 if dtype in (np.float32, np.float64) else 4  # two short rows of 8 bits are parallel by accident
     n, k, q = draw(st.integers(1, 12)), draw(st.integers(few, 8)), draw(st.integers(few - 1, 8))
     slopes = rng.choice([-0.3, 0.0, 0.25, 1.0, 1.7, 0.01, -2.5], n) * rng.choice([1, rng.normal()], n)
     return dtype, stored(rng.normal(size=(n, k)), dtype), stored(rng.normal(size=(n, q)), dtype), stored(slopes, dtype)
@@ -137,3 +137,19 @@ def test_scaled_roundings_of_one_direction_are_parallel(dtype):
         low, high = ratio_intervals(row, np.stack([parallel, missed]), dtype)
         assert low[0] <= high[0]
         assert low[1] > high[1]
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: np.dtype(dtype).name)
+def test_unrelated_units_do_not_pair_by_accident(dtype):
+    """A few bits a weight make many rows look alike; without enough of them there is no pair up to rounding."""
+    rng = np.random.default_rng(7)
+    pairs = fold_pairs(stored(rng.normal(size=(512, 2)), dtype), stored(rng.normal(size=(512, 2)), dtype), dtype)
+    assert pairs.exact.all()
+    assert len(pairs.keep) > (505 if np.dtype(dtype).itemsize > 2 else 400)
+
+
+def test_layers_without_inputs_or_with_infinite_weights_do_not_pair():
+    assert len(fold_pairs(np.zeros((3, 0)), np.ones((3, 1)), np.float32).keep) == 3
+    rows = np.array([[np.inf, 2.0], [-np.inf, -3.0]])
+    with np.errstate(all="raise"):
+        assert len(fold_pairs(rows, np.ones((2, 1)), np.float32).keep) == 2

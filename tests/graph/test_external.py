@@ -81,7 +81,7 @@ def test_data_are_found_but_not_read(here, monkeypatch):
     monkeypatch.setattr(Path, "open", lambda self, *a, **k: opened.append(self.name) or io_open(self, *a, **k))
     model = load("net.onnx")
     assert opened == ["net.onnx"]
-    assert model.outside
+    assert model.data
     assert model.proto == onnx.load("net.onnx", load_external_data=False)
     before = model.proto.SerializeToString()
     values = {tensor.name: array(tensor, model.folder) for tensor in tensors(model.proto)}
@@ -111,7 +111,7 @@ def test_sub_folders_and_offsets_left_out(here):
 
 def test_behind_a_linked_folder_is_fine_when_it_is_the_models_own(here):
     Path(here / "link").symlink_to("in")
-    assert load(here / "link/net.onnx").outside
+    assert load(here / "link/net.onnx").data
 
 
 def _cut(size: int) -> Callable[[], None]:

@@ -48,7 +48,7 @@ def test_a_path(path, kind):
     assert model.raw == path.read_bytes()
     assert str(model.path) == str(kind(path))
     assert model.folder == path.parent
-    assert (model.fresh, model.outside) == (frozenset(), False)
+    assert (model.fresh, model.data) == (frozenset(), ())
     assert load(model) is model
 
 

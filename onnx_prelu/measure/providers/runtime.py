@@ -45,7 +45,9 @@ def requests(providers: Sequence[str] | None) -> tuple[Request, ...]:
     return tuple(found[key] for key in dict.fromkeys(map(short, providers)))
 
 
-def open_runner(model: Model, provider: str, *, threads: int | None = None, checking: bool = True) -> Runner:
+def open_runner(
+    model: Model, provider: str, *, threads: int | None = None, checking: bool = True, optimize: bool = True
+) -> Runner:
     """Make a model ready to run on a provider, and make sure that it is this provider that runs it.
 
     Args:
@@ -54,10 +56,11 @@ def open_runner(model: Model, provider: str, *, threads: int | None = None, chec
         threads: Threads for one node on the CPU; None for all that the process may use.
         checking: Compute as precisely and repeatably as the provider can (no TF32, deterministic kernels), rather
             than as fast.
+        optimize: Let the runtime fuse and reorder nodes.
 
     Raises:
         CannotRun: The provider cannot run this model; the reason says what is missing.
     """
     if short(provider) == "reference":
         return ReferenceRunner(model)
-    return SessionRunner(model, provider, threads=threads, checking=checking)
+    return SessionRunner(model, provider, threads=threads, checking=checking, optimize=optimize)

@@ -42,16 +42,21 @@ class SessionRunner(Runner):
         provider: The provider, as :func:`~.installed.full` takes it.
         threads: Threads for one node on the CPU; None for all that the process may use.
         checking: Compute as precisely and repeatably as the provider can, rather than as fast.
+        optimize: Let the runtime fuse and reorder nodes.
 
     Raises:
         CannotRun: This runtime lacks the provider, its device or its libraries, no node of the model went to it,
             or the model cannot be loaded.
     """
 
-    def __init__(self, model: Model, provider: str, *, threads: int | None, checking: bool) -> None:
+    def __init__(
+        self, model: Model, provider: str, *, threads: int | None, checking: bool, optimize: bool = True
+    ) -> None:
         name = full(provider)
         self.provider = _NAMES.get(name, name)
         options = _options(model, threads, checking)
+        if not optimize:
+            options.graph_optimization_level = onnxruntime().GraphOptimizationLevel.ORT_DISABLE_ALL
         self.session = _load(model, options, CPU) if name == CPU else _load_on(model, options, name, checking)
         self.nodes = _nodes(self.session)
         if name != CPU and self.nodes is not None and not self.nodes.get(name):
