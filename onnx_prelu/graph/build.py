@@ -92,7 +92,7 @@ class Fragment:
         if self._opset < 7 and op == "Mul":
             inputs, attributes = self._legacy_mul(inputs)
         output = gs.Variable(self._names.new(self._y, op.lower()))
-        name = self._names.new(self._site.label, op.lower())
+        name = self._names.new(self._site.name, op.lower())
         self._nodes.append(gs.Node(op, name, attributes, list(inputs), [output]))
         return output
 
@@ -110,7 +110,7 @@ class Fragment:
         for known, tensor in self._known:
             if known.shape == value.shape and np.array_equal(known, value):
                 return self._tensor(tensor)
-        name = self._names.new(self._site.label, "slope" if not self.constants else "factor")
+        name = self._names.new(self._site.name, "slope" if not self.constants else "factor")
         self.constants[name] = Weight.of(value.astype(self._dtype))
         self._known.append((value, name))
         return self._tensor(name)

@@ -41,18 +41,26 @@ def is_float(dtype: np.dtype[Any]) -> bool:
 
 
 class Constants:
-    """The constants of one graph. Initializers are looked up, nodes over constants are evaluated, once each.
+    """The constants of one body. Initializers are looked up, nodes over constants are evaluated, once each.
 
     Args:
-        index: The graph's index; initializers that an edit makes are told by :meth:`define`.
+        index: The body's index; initializers that an edit makes are told by :meth:`define`.
         folder: Where external data is.
         opset: The version of the standard domain.
         overridable: Names of initializers that the caller may override.
+        outer: The constants of the body around this one, which are constants here as well.
     """
 
-    def __init__(self, index: Index, folder: Path | None, opset: int, overridable: frozenset[str]) -> None:
-        self._index, self._folder, self._opset = index, folder, opset
-        self.overridable = overridable
+    def __init__(
+        self,
+        index: Index,
+        folder: Path | None,
+        opset: int,
+        overridable: frozenset[str],
+        outer: Constants | None = None,
+    ) -> None:
+        self._index, self._folder, self._opset, self._outer = index, folder, opset, outer
+        self.overridable: frozenset[str] = overridable | outer.overridable if outer is not None else overridable
         self._known: dict[str, Weight | None] = {}
 
     def define(self, name: str, weight: Weight) -> None:
@@ -86,6 +94,8 @@ class Constants:
         if tensor is not None:
             return _from_tensor(tensor, self._folder)
         node = self._index.maker.get(name)
+        if node is None and self._outer is not None and name in self._index.captured:
+            return self._outer.get(name)
         if node is None or node.op not in FOLDED or len(node.outputs) != 1:
             return None
         if node.op == "Constant" and node.proto.attribute and node.proto.attribute[0].name == "value":

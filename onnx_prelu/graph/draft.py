@@ -1,15 +1,18 @@
-"""A model on the workbench: what planning reads, and what commit() changes."""
+"""A model on the workbench: what planning reads, and what commit() changes; one scope for every body."""
 
 from __future__ import annotations
 
+from collections import ChainMap
+from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 
 import onnx
 
 from .constants import Constants
-from .index import Index, trained
+from .index import Index, Node, bodies, named_bodies, trained
 from .model import Model
-from .types import TensorType, infer
+from .types import TensorType, typed, types_in
+from .walk import Body
 from .weights import Weight
 
 
@@ -55,40 +58,104 @@ class NewConstant:
     like: str = ""
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a body stands in a model.
+
+    Attributes:
+        body: The body: the model's graph, a nested graph, or a function.
+        types: What is known of the types of its tensors: a graph that declares them, or the function itself.
+        path: What its nodes' labels begin with.
+        number: Which of the holder's bodies it is, or which of the model's functions.
+        outer: The scope around it; None for the model's graph and for functions.
+        holder: The node in whose attribute it stands.
+    """
+
+    body: Body
+    types: Body
+    path: str = ""
+    number: int = 0
+    outer: Draft | None = None
+    holder: Node | None = None
+
+    def within(self, proto: onnx.ModelProto) -> tuple[Body, ...]:
+        """The same body in another copy of the model, in which nodes were replaced; those around it come first."""
+        if self.outer is None:
+            return (proto.functions[self.number] if isinstance(self.body, onnx.FunctionProto) else proto.graph,)
+        assert self.holder is not None
+        around = self.outer.place.within(proto)
+        holder = next(node for node in around[-1].node if node.output == self.holder.proto.output)
+        return (*around, list(bodies(holder))[self.number])
+
+
 class Draft:
-    """A working copy of a model: handles to its nodes and lazy constants. The model itself is never changed.
+    """A working copy of one body of a model: handles to its nodes and lazy constants. The model is never changed.
+
+    ``Draft(model)`` is that of the model's graph, and holds those of nested graphs and of functions. Each is a scope of
+    its own: a nested graph reads the constants and the types of the scopes around it; functions see nothing outside.
 
     Attributes:
         model: The model it started from.
+        place: The body, and where it stands.
         opset: The version of the standard domain.
         index: Makers and readers, up to date.
         constants: Values of constant tensors, up to date.
         types: What is known of the types of tensors.
         frozen: Initializers that a caller could override and that are taken as constants: no inputs any more.
-        changed: True after a commit.
         widened: Tensors whose units became lanes, by the name that they had before.
-        new: Initializers that edits made, by name.
-        dropped: Initializers of the model that lost their last reader.
+        new: Constants that edits made, by name.
+        dropped: Initializers of the body that lost their last reader.
+        replaced: Nodes that edits took out.
+        inner: The scopes of the bodies that stand in its nodes, and for the model's graph those of functions.
 
     Args:
         model: The model to work on.
         freeze: Take initializers that a caller could override as constants.
+        place: The body; the model's graph by default.
     """
 
-    def __init__(self, model: Model, *, freeze: bool = False) -> None:
-        self.model = model
+    def __init__(self, model: Model, *, freeze: bool = False, place: Place | None = None) -> None:
         proto = model.proto
-        self.opset = max((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), default=1)
-        self.index = Index(proto.graph, trained(proto))
-        listed = {value.name for value in proto.graph.input} & self.index.initializers.keys()
-        overridable = frozenset(listed) if proto.ir_version >= 4 else frozenset[str]()
+        self.model, self.place = model, place or Place(proto.graph, typed(model))
+        body, outer = self.place.body, self.place.outer
+        self.opset: int = outer.opset if outer else _opset(body if isinstance(body, onnx.FunctionProto) else proto)
+        pinned = trained(proto) if body is proto.graph else ()
+        self.index: Index = Index(body, self.place.path, outer.index.names if outer else None, pinned)
+        listed = frozenset(self.index.inputs & self.index.initializers.keys())
+        overridable = listed if outer or proto.ir_version >= 4 else frozenset[str]()
         self.frozen = overridable if freeze else frozenset[str]()
-        self.constants = Constants(self.index, model.folder, self.opset, overridable - self.frozen)
-        self.types: dict[str, TensorType] = infer(model)
-        self.changed = False
+        self.constants: Constants = Constants(
+            self.index, model.folder, self.opset, overridable - self.frozen, outer.constants if outer else None
+        )
+        own = _declared(self.place.types)
+        self.types: MutableMapping[str, TensorType] = ChainMap(own, outer.types) if outer else own
         self.widened: dict[str, Widened] = {}
         self.new: dict[str, NewConstant] = {}
         self.dropped: set[str] = set()
+        self.replaced: set[Node] = set()
+        self.inner = tuple(Draft(model, place=place) for place in self._places())
+
+    def _places(self) -> Iterator[Place]:
+        known = {tuple(node.output): node for node in self.place.types.node if next(bodies(node), None)}
+        for holder in self.index.nodes():
+            node = known.get(holder.outputs, holder.proto)
+            for number, (name, body) in enumerate(named_bodies(holder.proto)):
+                types = list(bodies(node))[number]
+                yield Place(body, types, f"{holder.label}/{name}/", number, self, holder)
+        if self.place.body is self.model.proto.graph:
+            for number, function in enumerate(self.model.proto.functions):
+                yield Place(function, function, f"{_called(function)}/", number)
+
+    def scopes(self) -> Iterator[Draft]:
+        """This scope and all inside it, outer before inner."""
+        yield self
+        for scope in self.inner:
+            yield from scope.scopes()
+
+    @property
+    def changed(self) -> bool:
+        """True after a commit, here or inside."""
+        return any(scope.replaced for scope in self.scopes())
 
     def dtype(self, tensor: str) -> int:
         """The ONNX number of a tensor's type; UNDEFINED where it is not known."""
@@ -99,3 +166,19 @@ class Draft:
         """A tensor's shape as far as it is known."""
         known = self.types.get(tensor)
         return known.shape if known else None
+
+
+def _opset(importing: onnx.ModelProto | onnx.FunctionProto) -> int:
+    return max((entry.version for entry in importing.opset_import if entry.domain in ("", "ai.onnx")), default=1)
+
+
+def _called(function: onnx.FunctionProto) -> str:
+    return ".".join(part for part in (function.domain, function.name, function.overload) if part)
+
+
+def _declared(body: Body) -> dict[str, TensorType]:
+    if isinstance(body, onnx.GraphProto):
+        return types_in(body)
+    declared = onnx.GraphProto(node=body.node, value_info=body.value_info)
+    declared.input.extend(value for value in body.value_info if value.name in body.input)
+    return types_in(declared)

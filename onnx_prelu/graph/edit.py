@@ -1,7 +1,7 @@
 """The only room that changes a model: an Edit is data, commit() applies it to a Draft, finish() writes the proto.
 
 The input's proto is never touched. Nodes are replaced in place, initializers that lost their last reader go (nested
-bodies counted), new ones stand where the ones they replace stood. What no edit named comes out byte for byte.
+bodies counted), new ones stand where the ones they replace stood, in the body that reads them. What no edit named comes out byte for byte.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from .index import Node
 from .linear import Change
 from .model import Model
 from .types import TensorType
+from .walk import Body
 from .weights import Weight
 
 
@@ -73,14 +74,14 @@ def commit(draft: Draft, edit: Edit) -> None:
         index.remove(node)
         forgotten.extend(node.inputs)
         for proto in protos:
-            index.add(Node.of(proto, node.slot))
+            index.add(Node.of(proto, node.slot, node.path))
             index.names.update((proto.name, *proto.output))
     for widened in edit.widened:
         draft.widened[widened.old] = widened
         if widened.old in draft.types:
             draft.types[widened.new] = _wider(draft.types[widened.old], widened)
     _drop_unread(draft, forgotten)
-    draft.changed = True
+    draft.replaced.update(edit.nodes)
 
 
 def _wider(known: TensorType, widened: Widened) -> TensorType:
@@ -101,6 +102,18 @@ def _drop_unread(draft: Draft, tensors: list[str]) -> None:
         elif (node := index.maker.get(name)) is not None and node.op in FOLDED and draft.constants.get(name):
             index.remove(node)
             tensors.extend(node.inputs)
+        elif name in index.captured:
+            _release(draft, name)
+
+
+def _release(draft: Draft, tensor: str) -> None:
+    """A body does not read a tensor of the scope around it any more: there, it has one reader less."""
+    outer, holder = draft.place.outer, draft.place.holder
+    assert outer is not None
+    assert holder is not None
+    draft.index.captured.remove(tensor)
+    outer.index.release(holder, tensor)
+    _drop_unread(outer, [tensor])
 
 
 # ── from the draft back to a proto ────────────────────────────────────────────────────────────────────────────
@@ -112,19 +125,40 @@ def finish(draft: Draft) -> Model:
         return draft.model
     proto = onnx.ModelProto()
     proto.CopyFrom(draft.model.proto)
-    graph, before = proto.graph, draft.model.proto.graph
+    new: set[str] = set()
+    for scope in draft.scopes():
+        if scope.replaced or scope.dropped:
+            _write(scope, scope.place.within(proto)[-1], proto.ir_version)
+            new |= scope.new.keys()
+    return replace(draft.model, proto=proto, raw=None, fresh=draft.model.fresh | new)
+
+
+def _write(draft: Draft, body: Body, ir_version: int) -> None:
+    """Put a scope's nodes and constants into a copy of its body; bodies inside are written after it.
+
+    A function has no initializers, and before IR version 4 every initializer of a graph has to be an input of it, which
+    a body's signature does not allow: there, new constants are Constant nodes, before all others.
+    """
+    before = draft.place.body
     nodes = [node.proto for node in draft.index.nodes()]
-    _refill(graph.node, nodes)
-    _refill(graph.initializer, _initializers(draft))
-    _refill(graph.input, _inputs(draft, listed=proto.ir_version < 4))
     gone = {name for node in before.node for name in node.output} | draft.dropped
     gone -= {name for node in nodes for name in node.output}
-    _refill(graph.value_info, _value_info(draft, gone))
-    _refill(
-        graph.quantization_annotation,
-        [a for a in before.quantization_annotation if a.tensor_name not in gone],
-    )
-    return replace(draft.model, proto=proto, raw=None, fresh=draft.model.fresh | draft.new.keys())
+    top = draft.place.outer is None and isinstance(body, onnx.GraphProto)
+    if isinstance(body, onnx.GraphProto) and (top or ir_version >= 4):
+        _refill(body.initializer, _initializers(draft))
+    else:
+        nodes[:0] = [_constant_node(name, constant.weight) for name, constant in draft.new.items()]
+    _refill(body.node, nodes)
+    if isinstance(body, onnx.GraphProto) and isinstance(before, onnx.GraphProto):
+        if top:
+            _refill(body.input, _inputs(draft, listed=ir_version < 4))
+        annotations = [each for each in before.quantization_annotation if each.tensor_name not in gone]
+        _refill(body.quantization_annotation, annotations)
+    _refill(body.value_info, _value_info(draft, gone))
+
+
+def _constant_node(name: str, weight: Weight) -> onnx.NodeProto:
+    return onnx.helper.make_node("Constant", [], [name], name, value=_tensor("", weight, None))
 
 
 def _refill(container: Any, messages: Iterable[Any]) -> None:
@@ -134,12 +168,12 @@ def _refill(container: Any, messages: Iterable[Any]) -> None:
 
 
 def _initializers(draft: Draft) -> list[onnx.TensorProto]:
-    """The model's initializers less the dropped ones; each new one where the one it replaces stood, or at the end."""
+    """A graph's initializers less the dropped ones; each new one where the one it replaces stood, or at the end."""
     replacing: dict[str, list[str]] = defaultdict(list)
     for name, constant in draft.new.items():
         replacing[constant.like if constant.like in draft.index.initializers else ""].append(name)
     result: list[onnx.TensorProto] = []
-    for tensor in draft.model.proto.graph.initializer:
+    for tensor in draft.index.initializers.values():
         if tensor.name not in draft.dropped:
             result.append(tensor)
         result.extend(_tensor(name, draft.new[name].weight, tensor) for name in replacing.pop(tensor.name, ()))
@@ -175,7 +209,7 @@ def _inputs(draft: Draft, *, listed: bool) -> list[onnx.ValueInfoProto]:
 def _value_info(draft: Draft, gone: set[str]) -> list[onnx.ValueInfoProto]:
     """The declared types less those of tensors that are gone; a widened tensor's with its new name and width."""
     result: list[onnx.ValueInfoProto] = []
-    for value in draft.model.proto.graph.value_info:
+    for value in draft.place.body.value_info:
         if value.name not in gone:
             result.append(value)
         elif value.name in draft.widened:

@@ -10,6 +10,7 @@ import onnx
 from .index import bodies, captured
 from .model import Model
 from .types import TensorType
+from .walk import Body
 
 
 class Source:
@@ -17,13 +18,16 @@ class Source:
 
     Args:
         model: The model.
+        bodies: The body in which the parts stand, after those around it.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, bodies: Sequence[Body]) -> None:
         self.model = model
-        graph = model.proto.graph
-        self._initializers = {tensor.name: tensor for tensor in graph.initializer}
-        self._makers = {name: node for node in graph.node for name in node.output if name}
+        graphs = [body for body in bodies if isinstance(body, onnx.GraphProto)]
+        self._initializers = {tensor.name: tensor for graph in graphs for tensor in graph.initializer}
+        self._makers = {name: node for body in bodies for node in body.node for name in node.output if name}
+        functions = [body for body in bodies if isinstance(body, onnx.FunctionProto)]
+        self._imports = functions[0].opset_import if functions else model.proto.opset_import
 
     def part(
         self,
@@ -58,7 +62,7 @@ class Source:
         proto = onnx.ModelProto()
         original = self.model.proto
         proto.ir_version = original.ir_version
-        proto.opset_import.extend(original.opset_import)
+        proto.opset_import.extend(self._imports)
         proto.functions.extend(original.functions)
         proto.graph.name = "part"
         proto.graph.node.extend([*computed[::-1], *nodes])

@@ -1,7 +1,8 @@
-"""Maker and readers of every tensor of a graph, nested bodies included.
+"""Maker and readers of every tensor of one body: a graph, a nested graph, or a function.
 
 The protos stay the truth; a :class:`Node` is a handle to one of them, with its inputs and outputs at hand. Bodies of
-If, Loop and Scan can read tensors of the graph around them by name: the node that holds the body counts as a reader.
+If, Loop and Scan can read tensors of the graph around them by name: the node that holds the body counts as a reader,
+once for each of its bodies.
 """
 
 from __future__ import annotations
@@ -13,38 +14,53 @@ from typing import NamedTuple
 
 import onnx
 
+from .walk import Body, within
+
 
 @dataclass(eq=False, frozen=True, slots=True)
 class Node:
-    """A node of the graph; two handles are the same only if they are one object.
+    """A node of a body; two handles are the same only if they are one object.
 
     Attributes:
         proto: The node as it stands in the model.
         slot: Its place in the file's order; new nodes take the place of what they replace.
         inputs: Names of its inputs, "" for one that is left out.
         outputs: Names of its outputs.
+        path: Where its body stands, ``"if0/then_branch/"``; empty for the model's own graph.
     """
 
     proto: onnx.NodeProto
     slot: int
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    path: str = ""
 
     @classmethod
-    def of(cls, proto: onnx.NodeProto, slot: int) -> Node:
+    def of(cls, proto: onnx.NodeProto, slot: int, path: str = "") -> Node:
         """A handle for a proto."""
-        return cls(proto, slot, tuple(proto.input), tuple(proto.output))
+        return cls(proto, slot, tuple(proto.input), tuple(proto.output), path)
 
     @property
     def op(self) -> str:
-        """The op type, with its domain in front unless it is the standard one."""
+        """The op type, with its domain in front unless it is the standard one.
+
+        In a function, an attribute can be a parameter: such a node is another op at every call, and is called
+        ``LeakyRelu<alpha>``, which no rule knows.
+        """
         domain = self.proto.domain
-        return self.proto.op_type if domain in ("", "ai.onnx") else f"{domain}.{self.proto.op_type}"
+        plain = self.proto.op_type if domain in ("", "ai.onnx") else f"{domain}.{self.proto.op_type}"
+        open_ = [attribute.name for attribute in self.proto.attribute if attribute.ref_attr_name]
+        return f"{plain}<{', '.join(open_)}>" if open_ else plain
+
+    @property
+    def name(self) -> str:
+        """Its name, or the name of its first output where it has none."""
+        return self.proto.name or next((name for name in self.outputs if name), self.op)
 
     @property
     def label(self) -> str:
-        """What people call this node: its name, or the name of its first output where it has none."""
-        return self.proto.name or next((name for name in self.outputs if name), self.op)
+        """What people call this node: its name, after the path of its body."""
+        return f"{self.path}{self.name}"
 
 
 class Use(NamedTuple):
@@ -55,30 +71,38 @@ class Use(NamedTuple):
 
 
 class Index:
-    """Who makes and who reads each tensor of one graph. Kept up to date by adding and removing nodes.
+    """Who makes and who reads each tensor of one body. Kept up to date by adding and removing nodes.
 
     Attributes:
         maker: The node that makes a tensor; inputs and initializers have none.
         readers: All uses of a tensor by nodes.
-        inputs: The graph's inputs.
-        outputs: The graph's outputs.
-        initializers: The graph's initializers by name.
+        inputs: The body's inputs.
+        outputs: The body's outputs.
+        initializers: Its initializers by name; a function has none.
+        captured: Tensors of the bodies around it that it reads.
         slots: The nodes in order: each slot of the file holds one node, or what replaced it.
         pinned: Tensors that something outside the graph reads by name, such as the training information.
-        names: Every name of a node or tensor in the graph and its bodies: what a new name must not be.
+        names: Every name of a node or tensor in the body, those inside it and those around it: what a new name must
+            not be.
+
+    Args:
+        body: The body.
+        path: Its nodes' path.
+        names: The names of the body around it, which it shares; None for a body that stands in no other.
+        pinned: Tensors that something outside of the graph reads by name.
     """
 
-    def __init__(self, graph: onnx.GraphProto, pinned: Iterable[str] = ()) -> None:
+    def __init__(self, body: Body, path: str = "", names: set[str] | None = None, pinned: Iterable[str] = ()) -> None:
         self.maker: dict[str, Node] = {}
         self.readers: dict[str, list[Use]] = defaultdict(list)
-        self.inputs = {value.name for value in graph.input}
-        self.outputs = {value.name for value in graph.output}
-        self.initializers = {tensor.name: tensor for tensor in graph.initializer}
-        self.slots: list[list[Node]] = [[] for _ in graph.node]
+        self.inputs, self.outputs = set(_called(body.input)), set(_called(body.output))
+        self.initializers = {tensor.name: tensor for tensor in _initializers(body)}
+        self.captured = captured(body)
+        self.slots: list[list[Node]] = [[] for _ in body.node]
         self.pinned = frozenset(pinned)
-        self.names = {*_names(graph), *self.pinned}
-        for slot, proto in enumerate(graph.node):
-            self.add(Node.of(proto, slot))
+        self.names = {*_names(body), *self.pinned} if names is None else names
+        for slot, proto in enumerate(body.node):
+            self.add(Node.of(proto, slot, path))
 
     def add(self, node: Node) -> None:
         """Take a node in, at the end of its slot."""
@@ -97,6 +121,10 @@ class Index:
                 del self.maker[name]
         for name in {name for _, name in _uses(node)}:
             self.readers[name] = [use for use in self.readers[name] if use.node is not node]
+
+    def release(self, holder: Node, tensor: str) -> None:
+        """One body of a node does not read a tensor any more."""
+        self.readers[tensor].remove(Use(holder, None))
 
     def nodes(self) -> Iterator[Node]:
         """All nodes in order."""
@@ -125,11 +153,17 @@ def trained(proto: onnx.ModelProto) -> set[str]:
 
 def bodies(proto: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
     """The graphs among a node's attributes."""
+    for _, graph in named_bodies(proto):
+        yield graph
+
+
+def named_bodies(proto: onnx.NodeProto) -> Iterator[tuple[str, onnx.GraphProto]]:
+    """The graphs among a node's attributes, each with what to call it: ``"then_branch"``."""
     for attribute in proto.attribute:
-        if attribute.type == onnx.AttributeProto.GRAPH:
-            yield attribute.g
-        elif attribute.type == onnx.AttributeProto.GRAPHS:
-            yield from attribute.graphs
+        if attribute.HasField("g"):
+            yield attribute.name, attribute.g
+        for number, graph in enumerate(attribute.graphs):
+            yield f"{attribute.name}/{number}", graph
 
 
 def _uses(node: Node) -> Iterator[tuple[Use, str]]:
@@ -142,30 +176,38 @@ def _uses(node: Node) -> Iterator[tuple[Use, str]]:
                 yield Use(node, None), name
 
 
-def captured(body: onnx.GraphProto) -> set[str]:
+def captured(body: Body) -> set[str]:
     """Names that a body reads and does not make: tensors of a graph around it."""
-    own = {value.name for value in body.input} | {tensor.name for tensor in body.initializer}
-    own |= {sparse.values.name for sparse in body.sparse_initializer}
+    own = {*_called(body.input), *(tensor.name for tensor in _initializers(body))}
+    if isinstance(body, onnx.GraphProto):
+        own |= {sparse.values.name for sparse in body.sparse_initializer}
     read: set[str] = set()
     for proto in body.node:
         read.update(name for name in proto.input if name and name not in own)
         for inner in bodies(proto):
             read.update(captured(inner) - own)
         own.update(proto.output)
-    read.update(value.name for value in body.output if value.name not in own)
+    read.update(name for name in _called(body.output) if name not in own)
     return read
 
 
-def _names(graph: onnx.GraphProto) -> Iterator[str]:
-    for value in (*graph.input, *graph.output, *graph.value_info):
-        yield value.name
-    for tensor in graph.initializer:
-        yield tensor.name
-    for sparse in graph.sparse_initializer:
-        yield sparse.values.name
-        yield sparse.indices.name
-    for proto in graph.node:
-        yield proto.name
-        yield from proto.output
-        for body in bodies(proto):
-            yield from _names(body)
+def _called(values: Iterable[onnx.ValueInfoProto | str]) -> Iterator[str]:
+    """The names of inputs or outputs, which in a function are nothing else."""
+    for value in values:
+        yield value if isinstance(value, str) else value.name
+
+
+def _initializers(body: Body) -> Iterable[onnx.TensorProto]:
+    return body.initializer if isinstance(body, onnx.GraphProto) else ()
+
+
+def _names(body: Body) -> Iterator[str]:
+    for part in within(body):
+        yield from _called((*part.input, *part.output, *part.value_info))
+        if isinstance(part, onnx.GraphProto):
+            yield from (tensor.name for tensor in part.initializer)
+            for sparse in part.sparse_initializer:
+                yield from (sparse.values.name, sparse.indices.name)
+        for proto in part.node:
+            yield proto.name
+            yield from proto.output

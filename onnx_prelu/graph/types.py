@@ -1,4 +1,4 @@
-"""The element type and shape of every tensor of the top-level graph, as far as they can be known."""
+"""The element type and shape of every tensor of a model's graphs, as far as they can be known."""
 
 from __future__ import annotations
 
@@ -96,23 +96,36 @@ def infer(model: Model, inputs: Mapping[str, Sequence[int]] | None = None) -> di
         BadInput: `inputs` names something that is not an input of the graph, or an external tensor that holds
             a shape cannot be read.
     """
+    return types_in(typed(model, inputs))
+
+
+def typed(model: Model, inputs: Mapping[str, Sequence[int]] | None = None) -> GraphProto:
+    """The model's graph with the type of every tensor that :func:`infer` knows declared in it, and no large values.
+
+    Nested graphs have theirs declared as well; :func:`types_in` reads them. Nodes that only compute a shape may be
+    gone from the top level.
+    """
     lean = _lean_model(model)
     if inputs:
         _fix(lean.graph, inputs)
         _take_values(lean, inputs)
-    found, known = _inferred(lean), constants(lean)
-    while len(shapes := _fixed(found)) < len(found) and settle(lean, shapes, known):
-        found = _inferred(lean)
-    return found
+    graph, known = _inferred(lean), constants(lean)
+    while len(shapes := _fixed(found := types_in(graph))) < len(found) and settle(lean, shapes, known):
+        graph = _inferred(lean)
+    return graph
 
 
-def _inferred(model: ModelProto) -> dict[str, TensorType]:
+def _inferred(model: ModelProto) -> GraphProto:
     try:
-        typed = shape_inference.infer_shapes(model, data_prop=True).graph
+        return shape_inference.infer_shapes(model, data_prop=True).graph
     except (shape_inference.InferenceError, RuntimeError, ValueError, IndexError):
         # All that C++ throws at a model that it cannot make sense of. Such a model may still run.
-        typed = model.graph
-    return dict(_found(typed))
+        return model.graph
+
+
+def types_in(graph: GraphProto) -> dict[str, TensorType]:
+    """What a graph declares of its own tensors: inputs, initializers (sparse ones too) and outputs of nodes."""
+    return dict(_found(graph))
 
 
 def _fixed(found: Mapping[str, TensorType]) -> dict[str, tuple[int, ...]]:

@@ -53,14 +53,22 @@ class _Side:
 
 
 def sites_alone(draft: Draft, plans: Sequence[Plan], result: Model) -> Iterator[Alone]:
-    """The pair of small models for each committed plan.
+    """The pair of small models for each committed plan; none where the type of its input is not known.
 
     Args:
         draft: The draft in which the plans were committed.
         plans: The plans.
         result: What :func:`~onnx_prelu.graph.edit.finish` made of the draft.
     """
-    sources = Source(draft.model), Source(result)
+    for scope in draft.scopes():
+        mine = [plan for plan in plans if plan.node in scope.replaced]
+        if mine:
+            yield from _sites_alone(scope, mine, result)
+
+
+def _sites_alone(draft: Draft, plans: Sequence[Plan], result: Model) -> Iterator[Alone]:
+    bodies = draft.place.within(draft.model.proto), draft.place.within(result.proto)
+    sources = Source(draft.model, bodies[0]), Source(result, bodies[1])
     original = {widened.new: widened.old for widened in draft.widened.values()}
     wide = {widened.old: plan for plan in plans for widened in plan.edit.widened}
     for plan in plans:
@@ -80,7 +88,7 @@ def _alone(draft: Draft, plan: Plan, x: str, wide: dict[str, Plan], sources: tup
     if known is None or known.dtype not in FLOAT_TYPES:
         return None
     slots = sorted(set(slots))
-    before = _Side([draft.model.proto.graph.node[slot] for slot in slots], [])
+    before = _Side([draft.place.body.node[slot] for slot in slots], [])
     after = _Side([node.proto for slot in slots for node in draft.index.slots[slot]], [])
     inputs = {x: known}
     if previous is not None:

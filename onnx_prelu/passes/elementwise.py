@@ -6,6 +6,10 @@ x ─► PRelu(a) ─► y      becomes, with the form mirror,      x ─► Rel
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 from ..algebra.floats import Array
 from ..algebra.forms import Proof, RuntimeSlope, prove, prove_runtime, spell
 from ..errors import Refused
@@ -13,7 +17,7 @@ from ..graph.build import Fragment, Names
 from ..graph.draft import Draft, NewConstant
 from ..graph.edit import Edit
 from .plan import Plan
-from .sites import Site, check_shape
+from .sites import Site, check_shape, working_type
 from .slope_shapes import reshaped
 
 
@@ -29,21 +33,21 @@ def plan_elementwise(form: str, draft: Draft, site: Site, *, slope_shape: str = 
 
     Raises:
         Refused: The form is not this PReLU (``positive-side``, ``other-slope``, ``slope-not-uniform``, ``overflow``,
-            ``runtime-slope``), ``slope-enlarges``, ``slope-shape``, ``dtype``, ``opset``; or ``same-form``: it
-            stands there already.
+            ``runtime-slope``), ``slope-enlarges``, ``slope-shape``, ``dtype``, ``type-unknown``, ``opset``; or
+            ``same-form``: it stands there already.
         BadInput: The slope does not broadcast.
     """
-    proof = _proof(form, draft, site)
-    assert site.dtype is not None
+    dtype = working_type(draft, site)
+    proof = _proof(form, draft, site, dtype)
     argument = _written(draft, site, slope_shape)
     reshapes = argument is not site.slope.value and site.slope.value is not None
     if spell(proof, argument) == site.spelling and not reshapes:
         raise Refused("same-form", f"the site is written as {form} already", site.node.label)
-    fragment = Fragment(Names(draft.index), site.node, site.y, draft.opset, site.dtype)
+    fragment = Fragment(Names(draft.index), site.node, site.y, draft.opset, dtype)
     operands = [name for node in site.region for name in node.inputs if name and draft.constants.get(name)]
     for name in operands:
         weight = draft.constants.get(name)
-        if weight is not None and weight.dtype == site.dtype:
+        if weight is not None and weight.dtype == dtype:
             fragment.reuse(weight.values(), name)
     nodes = fragment.write(proof.expression, site.x, argument)
     like = operands[0] if operands else ""
@@ -73,14 +77,11 @@ def _written(draft: Draft, site: Site, slope_shape: str) -> Array | RuntimeSlope
     return reshaped(site.slope.value, slope_shape, draft.shape(site.x), site.node.label)
 
 
-def _proof(form: str, draft: Draft, site: Site) -> Proof:
-    if site.dtype is None:
-        text = "x is not of a floating-point type that rewrites work in (float16, bfloat16, float32, float64)"
-        raise Refused("dtype", text, site.node.label)
+def _proof(form: str, draft: Draft, site: Site, dtype: np.dtype[Any]) -> Proof:
     check_shape(draft, site)
     try:
         if site.slope.value is None:
-            return prove_runtime(form, site.dtype)
-        return prove(form, site.slope.value, site.dtype)
+            return prove_runtime(form, dtype)
+        return prove(form, site.slope.value, dtype)
     except Refused as refused:
         raise refused.at(site.node.label) from None

@@ -18,7 +18,7 @@ from .fold import plan_fold
 from .patterns import matches, require_match
 from .placed import Placed
 from .plan import Plan
-from .sites import Site, Slope, find_sites, named
+from .sites import Site, Slope, find_sites, named, names_of
 
 
 @dataclass(frozen=True)
@@ -57,22 +57,42 @@ def rewrite_sites(draft: Draft, policy: Policy, scope: Scope) -> list[tuple[Plan
         BadInput: A slope is NaN, infinite or does not broadcast.
         BadUsage: A pattern of the scope matches nothing.
     """
-    sites = find_sites(draft)
-    relus = relu_layers(draft, sites) if policy.folds else []
-    names = [name for site in sites for name in named(site)]
-    meant = scope.among(names + [node.label for node in relus])
-    asked = policy.among(names)
+    found = [_found(body, folds=policy.folds) for body in draft.scopes()]
+    meant = scope.among([name for body in found for name in body.names()])
+    asked = policy.among([name for body in found for site in body.sites for name in named(site)])
     decided: list[tuple[Plan | None, Choice]] = []
-    for site in sites:
-        if meant(list(named(site))):
-            plan, choice = choose(draft, site, asked(list(named(site))))
-            if plan is not None:
-                commit(draft, plan.edit)
-            decided.append((plan, choice))
-    for node in relus:
-        if meant([node.label]):
-            decided.extend(_fold(draft, node, policy))
+    for body in found:
+        for site in body.sites:
+            names = list(named(site))
+            if meant(names):
+                plan, choice = choose(body.draft, site, asked(names))
+                if plan is not None:
+                    commit(body.draft, plan.edit)
+                decided.append((plan, choice))
+        for node in body.relus:
+            if meant(names_of(node)):
+                decided.extend(_fold(body.draft, node, policy))
     return decided
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What stands in one body: the sites, and the Relu layers that are no part of one."""
+
+    draft: Draft
+    sites: Sequence[Site]
+    relus: Sequence[Node]
+
+    def names(self) -> Iterator[str]:
+        for site in self.sites:
+            yield from named(site)
+        for node in self.relus:
+            yield from names_of(node)
+
+
+def _found(draft: Draft, *, folds: bool) -> _Found:
+    sites = find_sites(draft)
+    return _Found(draft, sites, relu_layers(draft, sites) if folds else ())
 
 
 def relu_layers(draft: Draft, sites: Sequence[Site]) -> list[Node]:
@@ -115,14 +135,15 @@ def inspect_sites(draft: Draft, scope: Scope, policy: Policy | None = None) -> l
         policy: The forms to plan, and what is allowed of them; every form, and everything, by default.
     """
     policy = policy or nothing_asked()
-    sites = find_sites(draft)
-    relus = relu_layers(draft, sites)
-    meant = scope.among([name for site in sites for name in named(site)] + [node.label for node in relus])
-    choices = [_inspected(draft, site, policy) for site in sites if meant(list(named(site)))]
-    for node in relus:
-        plan = _foldable(draft, node, policy) if meant([node.label]) else None
-        if plan is not None:
-            choices.append(replace(_folded(plan), form=None, exactness=None))
+    found = [_found(body, folds=True) for body in draft.scopes()]
+    meant = scope.among([name for body in found for name in body.names()])
+    choices: list[Choice] = []
+    for body in found:
+        choices.extend(_inspected(body.draft, site, policy) for site in body.sites if meant(list(named(site))))
+        for node in body.relus:
+            plan = _foldable(body.draft, node, policy) if meant(names_of(node)) else None
+            if plan is not None:
+                choices.append(replace(_folded(plan), form=None, exactness=None))
     return choices
 
 

@@ -56,7 +56,7 @@ def plan_fold(draft: Draft, node: Node, *, slope_shape: str = "") -> Plan:
     if not folded:
         raise none
     _require_equal_groups(pairs, layers, node)
-    slope = Names(draft.index).new(node.label, "slope")
+    slope = Names(draft.index).new(node.name, "slope")
     prelu = onnx.helper.make_node("PRelu", [slope], [])
     axis = layers.before.output.axis
     value = pairs.slope.reshape(-1, *[1] * (-1 - axis))

@@ -73,7 +73,7 @@ class Site:
         y: The tensor that it makes.
         slope: Its slope.
         region: Its nodes, in order.
-        dtype: The type of x; None where the type is not a floating-point type that rewrites work in.
+        dtype: The type of x; None where it is not known, or not one that rewrites work in.
         correctly_rounded: True if the region as it stands gives the correctly rounded PReLU.
         spelling: How it is written, with x for the tensor and c for a constant.
     """
@@ -233,7 +233,7 @@ def _site(draft: Draft, node: Node, source: str, function: _Seen) -> Site | None
         value = slope(function.rays)
     except Refused:
         return None
-    dtype = _dtype(draft, source, node)
+    dtype = _dtype(draft, source, region)
     value = value if dtype is None else round_to(value, dtype)
     if not activation and is_special(value):
         return None
@@ -252,15 +252,33 @@ def _runtime_site(draft: Draft, node: Node) -> Site:
     """A PRelu whose slope is no constant (or has a type that rewrites do not work in)."""
     x, tensor = node.inputs[0], node.inputs[1]
     slope_ = Slope(None, tensor)
-    return Site(node, x, node.outputs[0], slope_, (node,), _dtype(draft, x, node), True, spelling((node,), node, x))
+    return Site(node, x, node.outputs[0], slope_, (node,), _dtype(draft, x, (node,)), True, spelling((node,), node, x))
 
 
-def _dtype(draft: Draft, x: str, node: Node) -> np.dtype[Any] | None:
+def _dtype(draft: Draft, x: str, region: tuple[Node, ...]) -> np.dtype[Any] | None:
     number = draft.dtype(x)
-    if number == onnx.TensorProto.UNDEFINED:  # the operands of these ops share their type
-        weights = [weight for name in node.inputs if (weight := draft.constants.get(name)) is not None]
-        return weights[0].dtype if weights and is_float(weights[0].dtype) else np.dtype(np.float32)
-    return FLOAT_TYPES.get(number)
+    if number != onnx.TensorProto.UNDEFINED:
+        return FLOAT_TYPES.get(number)
+    # The operands of these ops share their type, so the constants tell it: in functions nothing else does.
+    names = [name for node in region for name in node.inputs]
+    known = {weight.dtype for name in names if (weight := draft.constants.get(name)) is not None}
+    known |= {FLOAT_TYPES[number] for name in names if (number := draft.dtype(name)) in FLOAT_TYPES}
+    return known.pop() if len(known) == 1 and is_float(next(iter(known))) else None
+
+
+def working_type(draft: Draft, site: Site) -> np.dtype[Any]:
+    """The type in which a site is computed.
+
+    Raises:
+        Refused: ``type-unknown``, or ``dtype``: it is not one that rewrites work in.
+    """
+    if site.dtype is not None:
+        return site.dtype
+    if draft.dtype(site.x) == onnx.TensorProto.UNDEFINED:
+        text = f"the type of '{site.x}' is not known; declare it in value_info"
+        raise Refused("type-unknown", text, site.node.label)
+    text = f"'{site.x}' is not of a type that rewrites work in (float16, bfloat16, float32, float64)"
+    raise Refused("dtype", text, site.node.label)
 
 
 def _fits(value: Array, shape: tuple[int | str | None, ...] | None) -> bool:
@@ -320,4 +338,9 @@ def spelling(region: tuple[Node, ...], last: Node, x: str) -> str:
 def named(site: Site) -> Iterator[str]:
     """The names by which a user can mean this site: that of every node of its region."""
     for node in site.region:
-        yield node.label
+        yield from names_of(node)
+
+
+def names_of(node: Node) -> list[str]:
+    """The names by which a user can mean a node: with the path of its body, and its own."""
+    return list(dict.fromkeys((node.label, node.name)))

@@ -18,6 +18,7 @@ from ..algebra.floats import is_normal
 from ..algebra.lanes import Lanes, split
 from ..errors import Refused
 from ..graph.build import Names, supports
+from ..graph.constants import is_float
 from ..graph.draft import Draft, NewConstant, Widened
 from ..graph.edit import Edit, rewired
 from ..graph.index import Node
@@ -26,7 +27,7 @@ from ..graph.producer import producer
 from ..graph.readers import Readers, readers
 from ..graph.weights import Take, Weight
 from .plan import Plan, Seam
-from .sites import Site, check_shape
+from .sites import Site, check_shape, working_type
 
 
 @dataclass(frozen=True)
@@ -76,19 +77,20 @@ def plan_split(draft: Draft, site: Site, *, slope_in_producer: bool) -> Plan:
     With the slope in the producer, a unit whose row would fall below the normal range takes the consumer instead.
 
     Raises:
-        Refused: ``dtype``, ``opset``, ``overflow``, ``slope-enlarges``, ``runtime-slope``, ``slope-not-per-unit``,
+        Refused: ``dtype``, ``type-unknown``, ``overflow``, ``slope-enlarges``, ``runtime-slope``, ``slope-not-per-unit``,
             or what :func:`layers_around` refuses.
         BadInput: The slope does not broadcast.
     """
     label = site.node.label
-    if site.dtype is None or not supports("Relu", draft.opset, site.dtype.name):
+    dtype = working_type(draft, site)
+    if not is_float(dtype) or not supports("Relu", draft.opset, dtype.name):
         raise Refused("dtype", f"there is no Relu for linear layers of the type of '{site.x}'", label)
     check_shape(draft, site)
     layers = layers_around(draft, site.x, site.y, site.region, site.node)
     slopes = site.slope.per_unit(layers.before.units, layers.before.output.axis, label)
     inside, note = None, None
     if slope_in_producer:
-        inside = _stays_normal(layers.before, slopes, site.dtype)
+        inside = _stays_normal(layers.before, slopes, dtype)
         if not np.all(inside):
             note = f"{np.sum(~inside)} of {len(inside)} units have their slope in the consumer: a row would be denormal"
     lanes = split(slopes, inside, layers.groups)
@@ -178,7 +180,7 @@ def put_lanes(
     axes = dict.fromkeys([*(node.outputs[0] for node in layers.before.nodes), *tensors], place.axis)
     axes |= {name: step.output.axis for step in layers.after.steps for name in step.node.outputs if name}
     rename = {name: names.new(name, suffix) for name in axes}
-    activation.name = names.new(last.label, activation.op_type.lower())
+    activation.name = names.new(last.name, activation.op_type.lower())
     activation.input.insert(0, rename[tensors[0]])
     activation.output.append(rename[tensors[1]])
     activation.doc_string = last.proto.doc_string
