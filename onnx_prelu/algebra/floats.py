@@ -1,7 +1,7 @@
-"""The floating-point types that weights are stored in: rounding once, half an ulp, the next float.
+"""The types that weights are stored in: rounding once, half an ulp, the next float.
 
 All values travel as float64 arrays that hold numbers of the stored type; float32, float16 and bfloat16 fit
-exactly, and so does the product of any two of them.
+exactly, and so does the product of any two of them. So do integers below 2^53.
 """
 
 from __future__ import annotations
@@ -13,26 +13,42 @@ from numpy.typing import DTypeLike, NDArray
 Array = NDArray[np.float64]
 
 
+_WHOLE = 2.0**53  # below it, every integer is a float64
+
+
+def is_integer(dtype: DTypeLike) -> bool:
+    """True for a type whose numbers are integers: nothing is rounded in it."""
+    return np.dtype(dtype).kind in "iu"
+
+
 def round_to(values: Array, dtype: DTypeLike) -> Array:
     """Round to the nearest number of ``dtype``, ties to even; what is too large becomes inf.
+
+    For integers, too large is also what float64 does not count one by one: 2^53 and more.
 
     >>> float(round_to(np.array(0.1), np.float32))
     0.10000000149011612
     """
+    if is_integer(dtype):
+        info = np.iinfo(np.dtype(dtype))
+        fits = (np.abs(values) < _WHOLE) & (values >= info.min) & (values <= info.max)
+        return np.where(fits, np.rint(values), np.inf)
     with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(values, np.float64).astype(dtype).astype(np.float64)
 
 
 def half_ulp(values: Array, dtype: DTypeLike) -> Array:
-    """Half the distance from each stored value to the next one away from zero; 0 at zero itself.
+    """Half the distance from each stored value to the next one away from zero; 0 at zero itself, and for integers.
 
     A zero is taken to be meant: it is the one constant that is not a rounding of something else.
 
     >>> float(half_ulp(np.array(1.0), np.float32)) == 2.0**-24
     True
     """
-    info = ml_dtypes.finfo(dtype)
     magnitude = np.abs(np.asarray(values, np.float64))
+    if is_integer(dtype):
+        return np.zeros_like(magnitude)
+    info = ml_dtypes.finfo(dtype)
     exponent = np.frexp(magnitude)[1] - 1
     exponent = np.maximum(exponent, int(info.minexp))
     with np.errstate(over="ignore", under="ignore"):

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..errors import Refused
-from .floats import Array, round_to
+from .floats import Array, is_integer, round_to
 from .rays import IDENTITY, RULES, Rays, constant, correctly_rounded, show, slope
 
 
@@ -111,9 +111,10 @@ class _RaysBuilder:
     def constant(self, value: Array) -> Rays:
         stored = round_to(value, self.dtype)
         if not np.all(np.isfinite(stored)):
-            raise Refused(
-                "overflow", f"a constant up to {np.max(np.abs(value)):.4g} does not fit into the slope's type"
-            )
+            size = f"a constant of {np.max(np.abs(value)):.4g}"
+            if is_integer(self.dtype):
+                raise Refused("overflow", f"{size} does not fit into {self.dtype}, or is not below 2^53")
+            raise Refused("overflow", f"{size} does not fit into the slope's type")
         return constant(stored, self.dtype)
 
 
@@ -154,7 +155,7 @@ def _prove(form: str, expression: Expression, a: Array, dtype: DTypeLike) -> Pro
         raise Refused("positive-side", f"{form} with slope {show(a)}: {refused.reason.text}") from None
     if np.any(found != a):
         raise Refused("other-slope", f"{form} has slope {show(found)}, and the slope here is {show(a)}")
-    equal_bits = correctly_rounded(rays) and bool(np.all(rays.neg == a))
+    equal_bits = (is_integer(dtype) or correctly_rounded(rays)) and bool(np.all(rays.neg == a))
     return Proof(expression, rays, tuple(builder.ops), equal_bits)
 
 

@@ -21,7 +21,18 @@ from .values import array
 from .weights import Weight
 
 FOLDED = frozenset(
-    {"Constant", "ConstantOfShape", "Cast", "Expand", "Flatten", "Identity", "Neg", "Reshape", "Squeeze"}
+    {
+        "Constant",
+        "ConstantOfShape",
+        "Cast",
+        "DequantizeLinear",
+        "Expand",
+        "Flatten",
+        "Identity",
+        "Neg",
+        "Reshape",
+        "Squeeze",
+    }
     | {"Transpose", "Unsqueeze"}
 )
 """Ops through which a constant is followed."""
@@ -33,6 +44,14 @@ FLOAT_TYPES: dict[int, np.dtype[Any]] = {
     onnx.TensorProto.BFLOAT16: np.dtype(ml_dtypes.bfloat16),
 }
 """The floating-point types that rewrites work in, by their ONNX number."""
+
+NUMBER_TYPES: dict[int, np.dtype[Any]] = FLOAT_TYPES | {
+    onnx.TensorProto.INT32: np.dtype(np.int32),
+    onnx.TensorProto.INT64: np.dtype(np.int64),
+    onnx.TensorProto.UINT32: np.dtype(np.uint32),
+    onnx.TensorProto.UINT64: np.dtype(np.uint64),
+}
+"""All types that PRelu exists for, by their ONNX number: the integers take elementwise forms only."""
 
 
 def is_float(dtype: np.dtype[Any]) -> bool:
@@ -77,7 +96,7 @@ class Constants:
         """The value of a tensor that has to be constant.
 
         Raises:
-            Refused: ``overridable-weight`` or ``runtime-weight``.
+            Refused: ``overridable-weight``, ``runtime-weight`` or ``quantized-weight``.
         """
         if name in self.overridable:
             text = f"{what} '{name}' is also a graph input, so a caller can override it; --freeze takes it as constant"
@@ -85,7 +104,19 @@ class Constants:
         weight = self.get(name)
         if weight is None:
             raise Refused("runtime-weight", f"{what} '{name}' is computed at run time", node.label)
+        if self._is_quantized(name):
+            text = (
+                f"{what} '{name}' is quantized, and new rows or columns would need new scales; mirror leaves it alone"
+            )
+            raise Refused("quantized-weight", text, node.label)
         return weight
+
+    def _is_quantized(self, name: str) -> bool:
+        """True if a constant comes through a DequantizeLinear."""
+        node = self._index.maker.get(name)
+        if node is None:
+            return self._outer is not None and name in self._index.captured and self._outer._is_quantized(name)
+        return node.op == "DequantizeLinear" or any(self._is_quantized(value) for value in node.inputs if value)
 
     def _find(self, name: str) -> Weight | None:
         if name in self.overridable:

@@ -17,15 +17,16 @@ import ml_dtypes
 import numpy as np
 import onnx
 
-from ..algebra.floats import Array, round_to
+from ..algebra.floats import Array, is_integer, round_to
 from ..algebra.forms import is_special, spelled
 from ..algebra.rays import IDENTITY, RULES, Rays, constant, correctly_rounded, slope
 from ..errors import BadInput, Refused
-from ..graph.constants import FLOAT_TYPES, is_float
+from ..graph.constants import FLOAT_TYPES, NUMBER_TYPES, is_float
 from ..graph.draft import Draft
 from ..graph.index import Node
 
 _LARGEST = 24  # nodes of a region; exporters write PReLU with ten at most
+NUMBERS = frozenset(NUMBER_TYPES.values())
 ACTIVATIONS = frozenset({"PRelu", "LeakyRelu"})
 
 
@@ -156,10 +157,10 @@ def _options(draft: Draft, node: Node, seen: dict[str, dict[str, _Seen]]) -> lis
             options.append(None)
         elif weight is None:
             options.append({name: _Seen(IDENTITY, ())} | seen.get(name, {}))
-        elif not is_float(weight.dtype):
-            return None
+        elif weight.dtype not in NUMBERS or (is_integer(weight.dtype) and node.op == "Div"):
+            return None  # dividing integers drops the fraction
         else:
-            values = _finite_bounds(weight.values(), weight.dtype) if node.op == "Clip" else weight.values()
+            values = _finite_bounds(weight.values(), weight.dtype) if _bounds(node, weight.dtype) else weight.values()
             if node.op == "PRelu" and position == 1 and draft.opset < 7:
                 aligned = _channel_aligned(values, draft.shape(node.inputs[0]))
                 if aligned is None:
@@ -186,6 +187,10 @@ def _has_own_rule(draft: Draft, node: Node) -> bool:
     """Attributes with which an op is not what its rule says: broadcasting of opset 6, a Cast to integers."""
     attributes = {a.name: a.i for a in node.proto.attribute}
     return bool(draft.opset < 7 and attributes.get("broadcast")) or attributes.get("to", 1) not in FLOAT_TYPES
+
+
+def _bounds(node: Node, dtype: np.dtype[Any]) -> bool:
+    return node.op == "Clip" and is_float(dtype)
 
 
 def _finite_bounds(values: Array, dtype: np.dtype[Any]) -> Array:
@@ -234,7 +239,7 @@ def _site(draft: Draft, node: Node, source: str, function: _Seen) -> Site | None
     except Refused:
         return None
     dtype = _dtype(draft, source, region)
-    value = value if dtype is None else round_to(value, dtype)
+    value = value if dtype is None or is_integer(dtype) else round_to(value, dtype)
     if not activation and is_special(value):
         return None
     if not np.all(np.isfinite(value)):
@@ -243,9 +248,13 @@ def _site(draft: Draft, node: Node, source: str, function: _Seen) -> Site | None
         return None
     return Site(
         node, source, node.outputs[0], Slope(value), region, dtype,
-        correctly_rounded(function.rays) and bool(np.all(function.rays.neg == value)),
+        _is_exact(function.rays, dtype) and bool(np.all(function.rays.neg == value)),
         spelling(region, node, source),
     )  # fmt: skip
+
+
+def _is_exact(rays: Rays, dtype: np.dtype[Any] | None) -> bool:
+    return correctly_rounded(rays) or (dtype is not None and is_integer(dtype))
 
 
 def _runtime_site(draft: Draft, node: Node) -> Site:
@@ -258,12 +267,12 @@ def _runtime_site(draft: Draft, node: Node) -> Site:
 def _dtype(draft: Draft, x: str, region: tuple[Node, ...]) -> np.dtype[Any] | None:
     number = draft.dtype(x)
     if number != onnx.TensorProto.UNDEFINED:
-        return FLOAT_TYPES.get(number)
+        return NUMBER_TYPES.get(number)
     # The operands of these ops share their type, so the constants tell it: in functions nothing else does.
     names = [name for node in region for name in node.inputs]
     known = {weight.dtype for name in names if (weight := draft.constants.get(name)) is not None}
-    known |= {FLOAT_TYPES[number] for name in names if (number := draft.dtype(name)) in FLOAT_TYPES}
-    return known.pop() if len(known) == 1 and is_float(next(iter(known))) else None
+    known |= {NUMBER_TYPES[number] for name in names if (number := draft.dtype(name)) in NUMBER_TYPES}
+    return known.pop() if len(known) == 1 and known <= NUMBERS else None
 
 
 def working_type(draft: Draft, site: Site) -> np.dtype[Any]:
@@ -277,7 +286,7 @@ def working_type(draft: Draft, site: Site) -> np.dtype[Any]:
     if draft.dtype(site.x) == onnx.TensorProto.UNDEFINED:
         text = f"the type of '{site.x}' is not known; declare it in value_info"
         raise Refused("type-unknown", text, site.node.label)
-    text = f"'{site.x}' is not of a type that rewrites work in (float16, bfloat16, float32, float64)"
+    text = f"'{site.x}' is of a type that no PRelu exists for"
     raise Refused("dtype", text, site.node.label)
 
 

@@ -84,7 +84,7 @@ def plan_split(draft: Draft, site: Site, *, slope_in_producer: bool) -> Plan:
     label = site.node.label
     dtype = working_type(draft, site)
     if not is_float(dtype) or not supports("Relu", draft.opset, dtype.name):
-        raise Refused("dtype", f"there is no Relu for linear layers of the type of '{site.x}'", label)
+        raise Refused("dtype", f"'{site.x}' is of type {dtype}, in which no wide layers are made", label)
     check_shape(draft, site)
     layers = layers_around(draft, site.x, site.y, site.region, site.node)
     slopes = site.slope.per_unit(layers.before.units, layers.before.output.axis, label)
@@ -92,7 +92,7 @@ def plan_split(draft: Draft, site: Site, *, slope_in_producer: bool) -> Plan:
     if slope_in_producer:
         inside = _stays_normal(layers.before, slopes, dtype)
         if not np.all(inside):
-            note = f"{np.sum(~inside)} of {len(inside)} units have their slope in the consumer: a row would be denormal"
+            note = f"{np.sum(~inside)} of {len(inside)} units have their slope in the consumer: a row would be denormal or too large"
     lanes = split(slopes, inside, layers.groups)
     relu = onnx.helper.make_node("Relu", [], [])
     edit = put_lanes(draft, layers, lanes, site.region, site.node, (site.x, site.y), relu, "split")
