@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -196,6 +196,8 @@ class RuntimeSlope:
 def prove_runtime(form: str, dtype: DTypeLike) -> Proof:
     """The first expression of ``form`` that is a PReLU for every slope, for a slope that is read at run time.
 
+    What holds for real numbers holds for integers, where nothing is rounded.
+
     Raises:
         Refused: No expression of the form is right for every slope.
 
@@ -205,12 +207,12 @@ def prove_runtime(form: str, dtype: DTypeLike) -> Proof:
     refusal: Refused | None = None
     for expression in FORMS[form]:
         try:
-            proof = _prove(form, expression, RUNTIME_SAMPLES, dtype)
+            proof = _prove(form, expression, RUNTIME_SAMPLES, np.float64 if is_integer(dtype) else dtype)
             expression(_Text(), "x", RuntimeSlope("a"), lambda _: "c")
         except Refused as refused:
             refusal = refusal or refused
         else:
-            return proof
+            return replace(proof, equal_bits=proof.equal_bits or is_integer(dtype))
     assert refusal is not None, f"form {form} has no expression"
     text = f"the slope is only known at run time, and the form is not right for every slope: {refusal.reason.text}"
     raise Refused("runtime-slope", text)

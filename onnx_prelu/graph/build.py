@@ -99,8 +99,8 @@ class Fragment:
     def _legacy_mul(self, inputs: tuple[gs.Variable, ...]) -> tuple[tuple[gs.Variable, ...], dict[str, Any]]:
         """Before opset 7 the second operand broadcasts, and only where an attribute says so: (C,) along axis 1."""
         factor, x = inputs  # forms write the constant first
-        size = next((value.size for value, tensor in self._known if tensor == factor.name), 1)
-        return (x, factor), {"broadcast": 1, "axis": 1} if size > 1 else {"broadcast": 1}
+        single = any(value.size == 1 for value, tensor in self._known if tensor == factor.name)
+        return (x, factor), {"broadcast": 1} if single else {"broadcast": 1, "axis": 1}
 
     def _constant(self, value: Any) -> gs.Variable:
         if isinstance(value, RuntimeSlope):

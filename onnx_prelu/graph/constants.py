@@ -17,24 +17,14 @@ from numpy.typing import NDArray
 
 from ..errors import Refused
 from .index import Index, Node
+from .quantized import dequantized
 from .values import array
 from .weights import Weight
 
-FOLDED = frozenset(
-    {
-        "Constant",
-        "ConstantOfShape",
-        "Cast",
-        "DequantizeLinear",
-        "Expand",
-        "Flatten",
-        "Identity",
-        "Neg",
-        "Reshape",
-        "Squeeze",
-    }
-    | {"Transpose", "Unsqueeze"}
-)
+FOLDED = frozenset({
+    "Cast", "Constant", "ConstantOfShape", "DequantizeLinear", "Expand", "Flatten", "Identity", "Neg", "Reshape",
+    "Squeeze", "Transpose", "Unsqueeze",
+})  # fmt: skip
 """Ops through which a constant is followed."""
 
 FLOAT_TYPES: dict[int, np.dtype[Any]] = {
@@ -105,9 +95,7 @@ class Constants:
         if weight is None:
             raise Refused("runtime-weight", f"{what} '{name}' is computed at run time", node.label)
         if self._is_quantized(name):
-            text = (
-                f"{what} '{name}' is quantized, and new rows or columns would need new scales; mirror leaves it alone"
-            )
+            text = f"{what} '{name}' is quantized: new rows or columns need scales of their own; mirror leaves it alone"
             raise Refused("quantized-weight", text, node.label)
         return weight
 
@@ -135,6 +123,9 @@ class Constants:
         if len(inputs) != len(node.inputs) or None in inputs:
             return None
         feeds = {value: weight.stored() for value, weight in zip(node.inputs, inputs, strict=True) if weight}
+        if node.op == "DequantizeLinear":
+            value = dequantized(node.proto, *(feeds[each] for each in node.inputs))
+            return Weight.of(value) if value is not None else None
         return Weight.of(_evaluate(node.proto, feeds, self._opset))
 
 

@@ -1,7 +1,8 @@
 """The only room that changes a model: an Edit is data, commit() applies it to a Draft, finish() writes the proto.
 
 The input's proto is never touched. Nodes are replaced in place, initializers that lost their last reader go (nested
-bodies counted), new ones stand where the ones they replace stood, in the body that reads them. What no edit named comes out byte for byte.
+bodies counted), new ones stand where the ones they replace stood, in the body that reads them. What no edit named comes
+out byte for byte.
 """
 
 from __future__ import annotations

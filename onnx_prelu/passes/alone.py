@@ -18,7 +18,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from ..graph.constants import FLOAT_TYPES
+from ..graph.constants import FLOAT_TYPES, NUMBER_TYPES
 from ..graph.draft import Draft
 from ..graph.extract import Source, reads
 from ..graph.model import Model
@@ -85,7 +85,7 @@ def _alone(draft: Draft, plan: Plan, x: str, wide: dict[str, Plan], sources: tup
         x = previous.activation[0]
         known = draft.types.get(x)
         slots = [node.slot for node in (*previous.region, *previous.between)] + slots
-    if known is None or known.dtype not in FLOAT_TYPES:
+    if known is None or known.dtype not in NUMBER_TYPES:
         return None
     slots = sorted(set(slots))
     before = _Side([draft.place.body.node[slot] for slot in slots], [])

@@ -311,7 +311,9 @@ def check_shape(draft: Draft, site: Site) -> None:
         if known is None or not all(isinstance(size, int) for size in known):
             return
         value = np.zeros([size for size in known if isinstance(size, int)])
-    if shape is None or _fits(value, shape):
+        if draft.opset < 7:
+            value = _channel_aligned(value, shape)
+    if value is None or shape is None or _fits(value, shape):
         return
     text = f"the slope has shape {list(value.shape)} and x has {_shown(shape)}"
     try:

@@ -77,8 +77,8 @@ def plan_split(draft: Draft, site: Site, *, slope_in_producer: bool) -> Plan:
     With the slope in the producer, a unit whose row would fall below the normal range takes the consumer instead.
 
     Raises:
-        Refused: ``dtype``, ``type-unknown``, ``overflow``, ``slope-enlarges``, ``runtime-slope``, ``slope-not-per-unit``,
-            or what :func:`layers_around` refuses.
+        Refused: ``dtype``, ``type-unknown``, ``overflow``, ``slope-enlarges``, ``runtime-slope``,
+            ``slope-not-per-unit``, or what :func:`layers_around` refuses.
         BadInput: The slope does not broadcast.
     """
     label = site.node.label
@@ -92,7 +92,8 @@ def plan_split(draft: Draft, site: Site, *, slope_in_producer: bool) -> Plan:
     if slope_in_producer:
         inside = _stays_normal(layers.before, slopes, dtype)
         if not np.all(inside):
-            note = f"{np.sum(~inside)} of {len(inside)} units have their slope in the consumer: a row would be denormal or too large"
+            which = f"{np.sum(~inside)} of {len(inside)} units"
+            note = f"{which} have their slope in the consumer: a row would be denormal, or too large"
     lanes = split(slopes, inside, layers.groups)
     relu = onnx.helper.make_node("Relu", [], [])
     edit = put_lanes(draft, layers, lanes, site.region, site.node, (site.x, site.y), relu, "split")

@@ -12,6 +12,7 @@ from onnx.backend.test.case.node import collect_testcases
 from onnx_prelu.graph.draft import Draft
 from onnx_prelu.graph.edit import finish
 from onnx_prelu.graph.model import load
+from onnx_prelu.graph.walk import within
 from onnx_prelu.passes.choose import policy
 from onnx_prelu.passes.engine import Scope, rewrite_sites
 
@@ -90,14 +91,43 @@ def graft(proto):
     return model
 
 
+def graft_bodies(proto):
+    """The same in every nested graph: x and the weights are captured from the top level, the results go nowhere."""
+    model = graft(proto)
+    if model is None or not nested(model):
+        return None
+    planted = [node for node in model.graph.node if node.name.startswith(GRAFT)]
+    for number, body in enumerate(reversed(nested(model))):  # inner before outer: what is put back is a copy
+        rest = list(body.node)
+        del body.node[:]
+        body.node.extend([*(renamed(node, number) for node in planted), *rest])
+    return model
+
+
+def renamed(node, number):
+    """A copy for another body: its own names, the captured x and weights."""
+    own = {GRAFT + name: f"{GRAFT}{number}.{name}" for name in ("act", "fc0", "fc1", "z", "h", "y")}
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    copy.name = own[node.name]
+    for field in (copy.input, copy.output):
+        field[:] = [own.get(name, name) for name in field]
+    return copy
+
+
+def nested(model):
+    return list(within(model.graph))[1:]
+
+
 def bare(model):
-    """The model less its grafted nodes and initializers, as bytes."""
+    """The model less its grafted nodes and initializers, in nested graphs too, as bytes."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    for field in (copy.graph.node, copy.graph.initializer, copy.graph.input, copy.graph.value_info):
-        kept = [m for m in field if not m.name.startswith(GRAFT) or m.name in (GRAFT + "unused", GRAFT + "x")]
-        del field[:]
-        field.extend(kept)
+    for graph in within(copy.graph):
+        for field in (graph.node, graph.initializer, graph.input, graph.value_info):
+            kept = [m for m in field if not m.name.startswith(GRAFT) or m.name in (GRAFT + "unused", GRAFT + "x")]
+            del field[:]
+            field.extend(kept)
     return copy.SerializeToString()
 
 
@@ -120,3 +150,27 @@ def test_around_a_grafted_prelu_everything_stays(cases):
             "graft.A/split", "graft.b/split", "graft.V/split", "graft.c", "graft.unused",
         }  # fmt: skip
     assert grafted > 1000
+
+
+def test_around_prelus_in_every_nested_graph_everything_stays(cases):
+    """If, Loop, Scan and what else holds graphs: each body is rewritten, and nothing else in it changes."""
+    holders = set()
+    for name, proto in cases.items():
+        model = graft_bodies(proto)
+        if model is None:
+            continue
+        holders |= {node.op_type for body in within(model.graph) for node in body.node if node_holds(node)}
+        result, choices = relu(load(model))
+        assert {choice.form for choice in choices} == {"split"}, name
+        assert len(choices) == 1 + len(nested(model)), name
+        assert bare(result.proto) == bare(model), name
+        for body in within(result.proto.graph):
+            mine = [node for node in body.node if node.name.startswith(GRAFT) and node.op_type != "Constant"]
+            assert [node.op_type for node in mine] == ["Gemm", "Relu", "Gemm"], name
+        left = {tensor.name for tensor in result.proto.graph.initializer}
+        assert not left & {GRAFT + "A", GRAFT + "a", GRAFT + "V"}, name
+    assert holders >= {"If", "Loop", "Scan"}
+
+
+def node_holds(node):
+    return any(attribute.HasField("g") for attribute in node.attribute)

@@ -189,11 +189,6 @@ ALL_REFUSED = {
         {"body": "h = PRelu(x, s)", "inputs": "float[2,1] x, float[3] s", "outputs": "float[2,3] h"},
         "slope-enlarges",
     ),
-    "integers": (
-        {"body": "h = PRelu(x, a)", "inputs": "int32[2,3] x", "outputs": "int32[2,3] h",
-         "weights": {"a": np.array([1, 2, 3], np.int32)}},
-        "dtype",
-    ),
 }  # fmt: skip
 
 

@@ -25,6 +25,7 @@ Known = Callable[[], Mapping[str, TensorType]]
 _MANY = 16  # of each open dimension, where that stays small
 _SMALL = 1 << 18  # elements
 _ZEROS = 1 / 16
+_WHOLE = 100  # integers go up to here: further, products would leave small types
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,8 @@ def _batches(wanted: Sequence[InputSpec], sizes: Mapping[str, Shape], seed: int)
                 drawn = magnitudes(dtype, shape, rng) * rng.choice((-1.0, 1.0), shape)
                 feed[spec.name] = np.asarray(np.where(rng.random(shape) < _ZEROS, 0.0, drawn), dtype)
             else:
-                feed[spec.name] = np.asarray(rng.integers(0, 2, shape), dtype)
+                least = 0 if dtype.kind in "ub" else -_WHOLE
+                feed[spec.name] = np.asarray(rng.integers(least, 2 if dtype.kind == "b" else _WHOLE, shape), dtype)
         yield feed
 
 

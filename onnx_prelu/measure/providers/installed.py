@@ -6,7 +6,10 @@ import importlib
 import re
 import sys
 from collections.abc import Iterable
+from functools import cache
 from types import ModuleType
+
+import onnx
 
 from ...graph.model import Model
 from .quiet import caught
@@ -112,18 +115,44 @@ def _after_signature(text: str) -> str:
 
 
 def too_new(message: str, model: Model) -> str | None:
-    """The reason, where an error says that the model's IR or opset is newer than the runtime; else None."""
-    most = re.search(r"max supported IR version: (\d+)", message)
-    upto = re.search(r"support for domain (\S+) is till opset (\d+)", message)
-    if most is None and upto is None:
+    """The reason, where an error says that the model's IR or opset is newer than the runtime; else None.
+
+    The error names one limit, the one that was met first: the other one is asked for.
+    """
+    if not _LIMIT.search(message):
         return None
     imports = {opset.domain or "ai.onnx": opset.version for opset in model.proto.opset_import}
-    opset = f"opset {imports.get('ai.onnx', 'unknown')}"
-    if upto is not None and upto[1] in imports and upto[1] != "ai.onnx":
-        opset = f"opset {imports[upto[1]]} of {upto[1]}"
-    limit = f"IR {most[1]}" if most else f"opset {upto[2]}" if upto else ""
-    version = f"ONNX Runtime {onnxruntime().__version__}"
-    return f"the model is IR {model.proto.ir_version}, {opset}: this {version} reads up to {limit}"
+    other = re.search(r"support for domain (\S+) is till opset (\d+)", message)
+    if other is not None and other[1] != "ai.onnx":
+        return f"opset {imports.get(other[1], 'unknown')} of {other[1]}: this ONNX Runtime reads up to {other[2]}"
+    most, upto = newest()
+    opset = imports.get("ai.onnx", "unknown")
+    return f"IR {model.proto.ir_version}, opset {opset}: this ONNX Runtime reads up to {most} and {upto}"
+
+
+_LIMIT = re.compile(r"(?:max supported IR version: |support for domain \S+ is till opset )(\d+)")
+_NEVER = 10**6  # an IR version and an opset that no release will read
+
+
+@cache
+def newest() -> tuple[str, str]:
+    """The newest IR version and opset that this runtime reads, from what it says of models that are newer."""
+    opset = onnx.helper.make_opsetid("", 1)
+    graph = onnx.helper.make_graph([], "nothing", [], [])
+    proto = onnx.helper.make_model(graph, opset_imports=[opset], ir_version=_NEVER)
+    found = [_refusal(proto)]
+    proto.ir_version, proto.opset_import[0].version = 3, _NEVER
+    found.append(_refusal(proto))
+    most, upto = (limit[1] if (limit := _LIMIT.search(text)) else "an unknown version" for text in found)
+    return most, upto
+
+
+def _refusal(proto: onnx.ModelProto) -> str:
+    try:
+        onnxruntime().InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    except errors() as error:
+        return str(error)
+    return ""
 
 
 def missing(lines: Iterable[str]) -> str | None:
