@@ -48,7 +48,7 @@ def planted(proto):
                 continue
             raw = f"{output.name}.raw"
             maker.output[list(maker.output).index(output.name)] = raw
-            body.node.append(helper.make_node("PRelu", [raw, "slope"], [output.name], f"planted{number}"))
+            body.node.append(helper.make_node("PRelu", [raw, "slope"], [output.name], f"planted{number}.{raw}"))
     model.graph.initializer.append(numpy_helper.from_array(np.array([-0.375], np.float32), "slope"))
     return model, bodies
 
