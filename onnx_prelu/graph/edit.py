@@ -128,7 +128,7 @@ def finish(draft: Draft) -> Model:
     proto.CopyFrom(draft.model.proto)
     new: set[str] = set()
     for scope in draft.scopes():
-        if scope.replaced or scope.dropped:
+        if scope.replaced or scope.dropped or scope.frozen:
             _write(scope, scope.place.within(proto)[-1], proto.ir_version)
             new |= scope.new.keys()
     return replace(draft.model, proto=proto, raw=None, fresh=draft.model.fresh | new)

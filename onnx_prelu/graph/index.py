@@ -27,30 +27,25 @@ class Node:
         inputs: Names of its inputs, "" for one that is left out.
         outputs: Names of its outputs.
         path: Where its body stands, ``"if0/then_branch/"``; empty for the model's own graph.
+        op: The op type, with its domain in front unless it is the standard one. In a function, an attribute can be a
+            parameter: such a node is another op at every call, and is called ``LeakyRelu<alpha>``, which no rule knows.
     """
 
     proto: onnx.NodeProto
     slot: int
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    path: str = ""
+    path: str
+    op: str
 
     @classmethod
     def of(cls, proto: onnx.NodeProto, slot: int, path: str = "") -> Node:
         """A handle for a proto."""
-        return cls(proto, slot, tuple(proto.input), tuple(proto.output), path)
-
-    @property
-    def op(self) -> str:
-        """The op type, with its domain in front unless it is the standard one.
-
-        In a function, an attribute can be a parameter: such a node is another op at every call, and is called
-        ``LeakyRelu<alpha>``, which no rule knows.
-        """
-        domain = self.proto.domain
-        plain = self.proto.op_type if domain in ("", "ai.onnx") else f"{domain}.{self.proto.op_type}"
-        open_ = [attribute.name for attribute in self.proto.attribute if attribute.ref_attr_name]
-        return f"{plain}<{', '.join(open_)}>" if open_ else plain
+        op = proto.op_type if proto.domain in ("", "ai.onnx") else f"{proto.domain}.{proto.op_type}"
+        parameters = [attribute.name for attribute in proto.attribute if attribute.ref_attr_name]
+        if parameters:
+            op += f"<{', '.join(parameters)}>"
+        return cls(proto, slot, tuple(proto.input), tuple(proto.output), path, op)
 
     @property
     def name(self) -> str:

@@ -250,6 +250,13 @@ def test_an_overridable_weight_around_a_body_is_refused_and_freeze_takes_it():
     assert [value.name for value in result.graph.input] == ["x", "cond"]
 
 
+def test_what_is_frozen_for_a_body_is_no_input_any_more():
+    text = branches("o = PRelu(x, S)", "p = Neg(x)").replace("bool cond", "bool cond, float[4] S")
+    result, (choice,) = rewritten(model(text), form="mirror", freeze=True)
+    assert choice.slope.shape == (4,)
+    assert [value.name for value in result.graph.input] == ["x", "cond"]
+
+
 def test_a_captured_runtime_slope_takes_mirror():
     text = branches("o = PRelu(x, s)", "p = Neg(x)").replace("bool cond", "bool cond, float[4] s")
     proto = model(text)
@@ -330,6 +337,14 @@ def test_a_function_is_one_site_however_often_it_is_called(form):
         assert all(name.startswith("h/") for name in made)
     read = {name for node in result.functions[0].node for name in node.input}
     assert {node.output[0] for node in constants} <= read
+
+
+def test_a_split_folds_back_inside_a_function():
+    text = function("z = Gemm(x, A, b) h = PRelu(z, a) y = Gemm(h, V)")
+    proto = with_constants(model(CALL, functions=text, imports=OWN))
+    back, (choice,) = rewritten(rewritten(proto, form="split")[0], to="prelu")
+    assert choice.form == "fold"
+    assert_same_bits(run(proto, X), run(back, X))
 
 
 def test_functions_are_rewritten_in_their_own_opset():

@@ -275,3 +275,7 @@ def test_at_opset_6_a_slope_at_run_time_belongs_to_the_channel_axis_too():
     (mul,) = [node for node in result.graph.node if node.op_type == "Mul"]
     assert {each.name: each.i for each in mul.attribute} == {"broadcast": 1, "axis": 1}
     assert mul.input[1] == "a"
+    for other in ("skip", "skip-outside", "skip-short"):
+        _, (choice,) = rewritten(model, form=other)
+        assert choice.form == "mirror"
+    assert rewritten(model, form="skip-outside")[1][0].refusals["skip-outside"].code == "opset"
