@@ -149,3 +149,13 @@ def test_the_largest_region_wins():
     model = bare(0.25, np.float32, spelling="p = PRelu(x, a)\nh = Add(x, p)")
     _, (choice,) = rewritten(model, form="mirror")
     assert choice.spelling == "PRelu(x, c)"
+
+
+@pytest.mark.parametrize("slope", [[0.25, 0.5, 0.75], [0.5, 0.5, 0.5], [2.0, 0.0, -1.0]])
+def test_constants_of_equal_values_are_one_tensor_and_nothing_is_printed(slope, capfd):
+    """1 − 0.5 is 0.5: that form reads its slope twice."""
+    for form in ("skip", "skip-outside", "mirror"):
+        result, _ = rewritten(bare(np.reshape(slope, (3, 1, 1)), np.float32), form=form)
+        values = [tensor.raw_data for tensor in result.graph.initializer]
+        assert len(values) == len(set(values))
+    assert capfd.readouterr() == ("", "")
