@@ -12,7 +12,7 @@ from onnx_prelu.graph.draft import Draft
 from onnx_prelu.graph.model import load
 from onnx_prelu.passes.sites import Site, find_sites
 
-TYPES = {"float": np.float32, "double": np.float64, "int32": np.int32, "bfloat16": ml_dtypes.bfloat16}
+TYPES = {"float": np.float32, "double": np.float64, "uint32": np.uint32, "bfloat16": ml_dtypes.bfloat16}
 RNG = np.random.default_rng(5)
 LAYERS = {
     "A": RNG.normal(size=(4, 3)),

@@ -126,3 +126,12 @@ def test_inspect_lists_the_sites_of_bodies_with_their_forms():
 def test_auto_sees_a_prelu_in_a_body():
     proto = model(IF)
     assert onnx_prelu.rewrite(proto, check=False).report.to == "relu"
+
+
+def test_a_site_in_a_body_is_made_to_fit_a_target_and_is_not_outside():
+    report = onnx_prelu.rewrite(model(IF), target="relu-only", check=False).report
+    assert [(site.node, site.form) for site in report.sites] == [
+        ("y/then_branch/h", "split"),
+        ("y/else_branch/p", "skip-outside"),
+    ]
+    assert "relu-only is not known to take: If (outside the sites)" in report.notes

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..graph.draft import Draft
-from ..graph.index import bodies
-from ..graph.walk import within
 from .choose import Choice
-from .placed import op_of
 from .sites import find_sites
 from .targets import Target
 
@@ -20,15 +17,12 @@ def outside(draft: Draft, target: Target) -> list[str]:
 
 
 def _ops(draft: Draft) -> Iterator[str]:
-    """The ops outside sites; of what computes constants, none."""
-    inside = {node for site in find_sites(draft) for node in site.region}
-    for node in draft.index.nodes():
-        if node in inside or all(draft.constants.get(name) is not None for name in node.outputs if name):
-            continue
-        yield node.op
-        for graph in bodies(node.proto):
-            for body in within(graph):
-                yield from (op_of(inner) for inner in body.node)
+    """The ops outside sites, in bodies and functions too; of what computes constants, none."""
+    for scope in draft.scopes():
+        inside = {node for site in find_sites(scope) for node in site.region}
+        for node in scope.index.nodes():
+            if node not in inside and any(scope.constants.get(name) is None for name in node.outputs if name):
+                yield node.op
 
 
 def counted(choices: Sequence[Choice], target: Target) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx
 
-from ..graph.constants import FLOAT_TYPES
+from ..graph.constants import NUMBER_TYPES
 from ..graph.draft import Draft
 from ..graph.index import Node
 from ..graph.weights import Weight
@@ -59,8 +59,8 @@ class Placed:
 
     @property
     def dtype(self) -> np.dtype[np.generic] | None:
-        """The type of x; None where it is unknown, or not a floating-point type that rewrites work in."""
-        return FLOAT_TYPES.get(self.draft.dtype(self.x))
+        """The type of x; None where it is unknown, or not one that rewrites work in."""
+        return NUMBER_TYPES.get(self.draft.dtype(self.x))
 
     def uses(self, op: str) -> bool:
         """True if a node is of this op."""

@@ -15,23 +15,24 @@ from tests.oracle import assert_close, run
 
 REPEATED = np.broadcast_to(np.array([0.25, -0.5]).reshape(2, 1, 1), (2, 3, 3))
 RESIDUAL = {"rest": "y = Add(h, z)", "outputs": "T[N,3] y"}
-INT = {"kind": "int32", "opset": 16}
+INT = {"kind": "uint32", "opset": 16}  # unsigned: no Neg, no Relu; slopes on both sides of 1: no Max, no Min
+MIXED = [[2], [0]]
 AT_RUN_TIME = {"inputs": ", float[2,1,1] a"}
 #: target: a model that fits as it is; one that is made to fit, and the form that does; one refused, and by which rule
 CASES = {
-    "relu-only": (mlp(MIRROR), (mlp(PRELU), "split"), (image(PRELU, **INT), "target-op")),
+    "relu-only": (mlp(MIRROR), (mlp(PRELU), "split"), (image(PRELU, MIXED, **INT), "target-op")),
     "nnenum": (mlp("h = Relu(z)"), (mlp(PRELU), "split"), (mlp(PRELU, **RESIDUAL), "target-op")),
     "eran": (image(SKIP), (image(PRELU), "skip-short"), (image(PRELU, **AT_RUN_TIME), "target-op")),
     "marabou": (image(LEAKY), (image(PRELU, UNIFORM), "leakyrelu"), (image(SKIP), "target-constant")),
-    "auto-lirpa": (image(MAX), (image(PRELU), "max"), (image(PRELU, **INT), "target-op")),
+    "auto-lirpa": (image(MAX), (image(PRELU), "max"), (image(PRELU, MIXED, **INT), "target-op")),
     "rknn": (image(PRELU), (image(MIRROR), "prelu"), (image(PRELU, opset=11), "target-opset")),
-    "edge-tpu": (mlp(PRELU), (image(LEAKY), "prelu"), (image(PRELU, **INT), "target-constant")),
+    "edge-tpu": (mlp(PRELU), (image(LEAKY), "prelu"), (image(PRELU, MIXED, **INT), "target-constant")),
     "kneron": (image(PRELU), (image(SKIP), "prelu"), (image(MIRROR, kind="bfloat16", opset=13), "target-op")),
     "ascend": (image(PRELU, [0.25]), (image(PRELU), "max"), (image(PRELU, [0.25], kind="double"), "target-type")),
     "vela": (image(PRELU), (image(MIRROR), "prelu"), (image(PRELU, shape="T[1,1,2,3,3]"), "target-rank")),
-    "coreml": (image(PRELU), (image(PRELU, REPEATED), "prelu"), (image(PRELU, [1, 2, 3], **INT), "target-constant")),
-    "nnapi": (image(PRELU), (image(PRELU, opset=16), "max"), (image(PRELU, **INT), "target-opset")),
-    "webgpu": (image(LEAKY), (image(PRELU), "skip-short"), (image(PRELU, kind="int32"), "target-op")),
+    "coreml": (image(PRELU), (image(PRELU, REPEATED), "prelu"), (image(PRELU, [0, 1, 2], **INT), "target-constant")),
+    "nnapi": (image(PRELU), (image(PRELU, opset=16), "max"), (image(PRELU, MIXED, **INT), "target-opset")),
+    "webgpu": (image(LEAKY), (image(PRELU), "skip-short"), (image(PRELU, MIXED, **INT), "target-op")),
     "tensorrt": (image(PRELU), (image(MASKS), "prelu"), (image(PRELU, kind="double"), "target-type")),
 }  # fmt: skip
 
