@@ -30,9 +30,9 @@ def producer(draft: Draft, tensor: str) -> Linear:
         node = index.maker.get(node.inputs[position])
     if node is None:
         if behind:
-            text = f"what {behind[-1].node.op} reads is an input of the graph, not made by a linear layer"
+            text = f"what {behind[-1].node.op} reads comes into this graph from outside, not from a linear layer"
             raise Refused("no-linear-producer", text, behind[-1].node.label)
-        raise Refused("no-linear-producer", f"'{tensor}' is an input of the graph, not made by a linear layer")
+        raise Refused("no-linear-producer", f"'{tensor}' comes into this graph from outside, not from a linear layer")
     if node.op not in OPS:
         text = f"'{node.outputs[0]}' is made by {node.op}, which is no linear layer"
         raise Refused("no-linear-producer", text, node.label)

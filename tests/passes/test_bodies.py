@@ -293,6 +293,24 @@ def test_sites_of_bodies_go_by_their_path_and_by_their_own_name(pattern, expecte
     assert [choice.node for choice in choices] == expected
 
 
+def test_convolutions_split_inside_bodies_too():
+    layer = "z = Conv(x, K) h = PRelu(z, s) o = Conv(h, L)"
+    text = f"""g (float[1,2,6,6] x, bool cond) => (float[1,3,2,2] y) {{ y = If (cond)
+        <then_branch = t () => (float[1,3,2,2] o) {{ {layer} }},
+         else_branch = e () => (float[1,3,2,2] p) {{ {layer.replace("o =", "p =")} }}> }}"""
+    kernels = {"K": RNG.normal(size=(4, 2, 3, 3)), "s": RNG.normal(size=(4, 1, 1)), "L": RNG.normal(size=(3, 4, 3, 3))}
+    proto = model(text, kernels)
+    result, choices = rewritten(proto, form="split")
+    assert [(choice.node, choice.form) for choice in choices] == [
+        ("y/then_branch/h", "split"),
+        ("y/else_branch/h", "split"),
+    ]
+    assert list(result.graph.initializer) == []
+    for cond in (TRUE, FALSE):
+        feeds = {"x": RNG.normal(size=(1, 2, 6, 6)).astype(np.float32), **cond}
+        assert_close(run(proto, feeds), run(result, feeds))
+
+
 # ── functions ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 CALL = "g (float[N,4] x) => (float[N,4] y) { m = own.block(x) y = own.block(m) }"
