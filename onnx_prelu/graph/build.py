@@ -121,11 +121,11 @@ class Fragment:
     def _runtime_constant(self, slope: RuntimeSlope) -> gs.Variable:
         if not slope.minus:
             return self._tensor(slope.tensor)
-        if self._opset < 7:
-            text = f"{slope.minus} of a slope that is only known at run time needs broadcasting, which is of opset 7"
-            raise Refused("opset", text, self._site.label)
         if slope.minus not in self._runtime:
             op, one, first = _OF_A_SLOPE[slope.minus]
+            if self._opset < 7 and op == "Sub":
+                text = f"{slope.minus} of a slope that is only known at run time needs broadcasting, of opset 7"
+                raise Refused("opset", text, self._site.label)
             pair = [self._constant(np.array(one)), self._tensor(slope.tensor)]
             self._runtime[slope.minus] = self._apply(op, tuple(pair if first else pair[::-1]), {})
         return self._runtime[slope.minus]
