@@ -22,7 +22,7 @@ from .measure.checking import check as check_room
 from .measure.costs.cost import cost
 from .measure.inputs.draw import InputOptions, require_sensible
 from .measure.latency import bench as bench_room
-from .passes.alone import sites_alone
+from .passes.alone import sites_alone, unseen
 from .passes.engine import Scope, inspect_sites, rewrite_sites
 from .passes.fitting import counted, outside
 from .passes.plan import Plan
@@ -160,8 +160,8 @@ def rewrite(
     _require(report, demands.fitting(report))
     _require(report, demands.strict(report) if strict else None)
     if check and (result is not loaded or providers):
-        pairs = [check_room.Pair(*vars(alone).values()) for alone in sites_alone(draft, plans, result)]
-        report = report.with_notes(_unseen(plans, pairs, draft))
+        small = list(sites_alone(draft, plans, result))
+        report = report.with_notes(unseen(draft, plans, small))
         checks = check_room.check(
             loaded,
             result,
@@ -171,7 +171,7 @@ def rewrite(
             rtol=rtol,
             signed_zeros=signed_zeros,
             exact=all(plan.equal_bits for plan in plans),
-            pairs=pairs,
+            pairs=[check_room.Pair(*vars(alone).values()) for alone in small],
             watch=[_watch(plan) for plan in plans if plan.node in draft.replaced],
             progress=progress,
         )
@@ -343,19 +343,6 @@ def _notes(report: Report, draft: Draft, models: tuple[Model, Model], to: str, t
     if draft.frozen and changed:
         notes.append(f"taken as constants, and no longer inputs of the graph: {', '.join(sorted(draft.frozen))}")
     return notes + (outside(draft, target) if target else [])
-
-
-def _unseen(plans: Sequence[Plan], pairs: Sequence[check_room.Pair], draft: Draft) -> list[str]:
-    """What a check of the whole model cannot make up for: sites that are not run alone, or not watched."""
-    alone = {pair.node for pair in pairs}
-    left_out = [plan.node.label for plan in plans if plan.node.label not in alone]
-    inside = [plan.node.label for plan in plans if plan.node not in draft.replaced]
-    notes = []
-    if left_out:
-        notes.append(f"checked in the whole model only, since no small model of it can be made: {', '.join(left_out)}")
-    if inside:
-        notes.append(f"which units saw both sides of zero is not known inside of bodies: {', '.join(inside)}")
-    return notes
 
 
 def _require(report: Report, unmet: str | None) -> None:

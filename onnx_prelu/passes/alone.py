@@ -66,6 +66,25 @@ def sites_alone(draft: Draft, plans: Sequence[Plan], result: Model) -> Iterator[
             yield from _sites_alone(scope, mine, result)
 
 
+def unseen(draft: Draft, plans: Sequence[Plan], small: Sequence[Alone]) -> list[str]:
+    """What a check of the whole model cannot make up for, as sentences: sites not run alone, or not watched for signs.
+
+    Args:
+        draft: The draft of the model's graph.
+        plans: The plans that were committed in it, and inside it.
+        small: What :func:`sites_alone` gave.
+    """
+    alone = {each.node for each in small}
+    left_out = [plan.node.label for plan in plans if plan.node.label not in alone]
+    inside = [plan.node.label for plan in plans if plan.node not in draft.replaced]
+    notes = []
+    if left_out:
+        notes.append(f"checked in the whole model only, since no small model of it can be made: {', '.join(left_out)}")
+    if inside:
+        notes.append(f"which units saw both sides of zero is not known inside of bodies: {', '.join(inside)}")
+    return notes
+
+
 def _sites_alone(draft: Draft, plans: Sequence[Plan], result: Model) -> Iterator[Alone]:
     bodies = draft.place.within(draft.model.proto), draft.place.within(result.proto)
     sources = Source(draft.model, bodies[0]), Source(result, bodies[1])
