@@ -54,3 +54,10 @@ def next_up(value: float, dtype: DTypeLike) -> float:
     """The smallest number of ``dtype`` above ``value`` (which is one itself)."""
     stored = np.asarray(value).astype(dtype)
     return float(np.nextafter(stored, np.asarray(np.inf).astype(dtype)))
+
+
+def denormal(values: Array, dtype: DTypeLike) -> NDArray[np.bool_]:
+    """True where a value is a denormal number of ``dtype``: not zero, and below its normal range."""
+    magnitude = np.abs(values)
+    result: NDArray[np.bool_] = (magnitude > 0) & (magnitude < float(ml_dtypes.finfo(dtype).smallest_normal))
+    return result

@@ -21,7 +21,7 @@ from .values import array
 from .weights import Weight
 
 FOLDED = frozenset(
-    {"Constant", "ConstantOfShape", "Cast", "Expand", "Flatten", "Identity", "Neg", "Reshape", "Squeeze"}
+    {"Constant", "ConstantOfShape", "Cast", "CastLike", "Expand", "Flatten", "Identity", "Neg", "Reshape", "Squeeze"}
     | {"Transpose", "Unsqueeze"}
 )
 """Ops through which a constant is followed."""
