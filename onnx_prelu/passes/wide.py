@@ -85,7 +85,7 @@ def plan_split(draft: Draft, site: Site, *, slope_in_producer: bool) -> Plan:
         raise Refused("dtype", f"there is no Relu for linear layers of the type of '{site.x}'", label)
     check_shape(draft, site)
     layers = layers_around(draft, site.x, site.y, site.region, site.node)
-    slopes = site.slope.per_unit(layers.before.units, layers.before.output.axis, label)
+    slopes = site.slope.shrunk().per_unit(layers.before.units, layers.before.output.axis, label)
     inside, note = None, None
     if slope_in_producer:
         inside = _stays_normal(layers.before, slopes, site.dtype)
