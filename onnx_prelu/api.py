@@ -12,22 +12,22 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
+from . import notes
 from .errors import CheckFailed, NotMet, ProviderNotRun
 from .graph.draft import Draft
 from .graph.edit import finish
 from .graph.model import Model, load, save
 from .graph.versions import with_versions
-from .graph.walk import roots, within
+from .graph.walk import uses
 from .measure.checking import check as check_room
 from .measure.costs.cost import cost
 from .measure.inputs.draw import InputOptions, require_sensible
 from .measure.latency import bench as bench_room
 from .passes.alone import sites_alone, unseen
 from .passes.engine import Scope, inspect_sites, rewrite_sites
-from .passes.fitting import counted, outside
 from .passes.plan import Plan
+from .passes.repair import Repaired, repair_slopes
 from .passes.request import Forms, Request, asked_target, decide, for_target
-from .passes.targets import Target
 from .report import demands
 from .report.report import Report
 
@@ -84,6 +84,9 @@ def rewrite(
     ir_version: int | None = None,
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
+    also: Sequence[str] = (),
+    simplify: bool = True,
+    fix_slopes: bool = False,
     strict: bool = False,
     freeze: bool = False,
     providers: Sequence[str] | None = None,
@@ -116,6 +119,10 @@ def rewrite(
         ir_version: The IR version to write, where it can hold what the model holds.
         only: Sites to rewrite, by exact name first, then as globs; all by default.
         skip: Sites to leave.
+        also: Ops that count as PReLUs though they have a name of their own: ``"Abs"``, the PReLU of slope −1.
+        simplify: Whether slopes that are all 0 or all 1 become Relu and Identity, whatever form is asked for.
+        fix_slopes: Repair slopes (C,) that were meant for the channels and fit nowhere, and store slopes that repeat
+            themselves in their smallest shape. What follows is compared with the model with its slopes repaired.
         strict: Fail where a site is refused, or takes another form than the one asked for.
         freeze: Take initializers that a caller could override as constants; they are no inputs any more.
         providers: Execution providers to check and measure on, all required; by default the CPU, and CUDA where
@@ -144,16 +151,18 @@ def rewrite(
     >>> rewrite("models/digits_prelu_gemm.onnx", form="mirror").report.sites[0].exactness
     'equal bits'
     """
-    loaded = load(model)
+    repaired = _repaired(load(model), fix_slopes, freeze)
+    loaded = repaired.model
     taker = asked_target(target, ops)
-    chosen, goal = decide(Request(to, form, slope_in, taker, slope_shape), has_prelu=_has_prelu(loaded.proto))
+    request = Request(to, form, slope_in, taker, slope_shape, simplify)
+    chosen, goal = decide(request, has_prelu=uses(loaded.proto, "PRelu"))
     draft = Draft(with_versions(loaded, opset, ir_version), freeze=freeze)
-    decided = rewrite_sites(draft, chosen, Scope(tuple(only), tuple(skip)))
+    decided = rewrite_sites(draft, chosen, Scope(tuple(only), tuple(skip), tuple(also)))
     result = finish(draft)
     plans = [plan for plan, _ in decided if plan is not None]
     choices = tuple(choice for _, choice in decided)
     report = Report("rewrite", _name(loaded), to=goal, sites=choices)
-    report = report.with_notes(_notes(report, draft, (loaded, result), to, taker))
+    report = report.with_notes(notes.of_rewrite(report, draft, result, to, taker, repaired))
     options = _options(inputs, input_shape, dim, seed)
     require_sensible(loaded, options)
     report = _with_costs(report, loaded, result, input_shape)
@@ -273,6 +282,8 @@ def inspect(
     ops: Sequence[str] | None = None,
     only: Sequence[str] = (),
     skip: Sequence[str] = (),
+    also: Sequence[str] = (),
+    fix_slopes: bool = False,
     freeze: bool = False,
     input_shape: Mapping[str, Sequence[int]] | None = None,
     dim: Mapping[str, int] | None = None,
@@ -288,12 +299,13 @@ def inspect(
     >>> inspect("models/digits_relu_wide.onnx").sites[0].possible
     ('fold',)
     """
-    loaded = load(model)
-    taker = asked_target(target, ops)
+    repaired = _repaired(load(model), fix_slopes, freeze)
+    loaded, taker = repaired.model, asked_target(target, ops)
     draft = Draft(loaded, freeze=freeze)
-    choices = inspect_sites(draft, Scope(tuple(only), tuple(skip)), for_target(taker) if taker else None)
-    notes = [*counted(choices, taker), *outside(draft, taker)] if taker else []
-    report = Report("inspect", _name(loaded), sites=tuple(choices)).with_notes(notes)
+    scope = Scope(tuple(only), tuple(skip), tuple(also))
+    choices = inspect_sites(draft, scope, for_target(taker) if taker else None)
+    report = Report("inspect", _name(loaded), sites=tuple(choices))
+    report = report.with_notes(notes.of_inspect(report, draft, taker, repaired))
     return replace(report, before=cost(loaded, _sizes(loaded, input_shape, dim)))
 
 
@@ -304,13 +316,8 @@ def _name(model: Model) -> str:
     return str(model.path) if model.path is not None else model.proto.graph.name
 
 
-def _has_prelu(proto: onnx.ModelProto) -> bool:
-    return any(
-        node.op_type == "PRelu" and node.domain in ("", "ai.onnx")
-        for root in roots(proto)
-        for body in within(root)
-        for node in body.node
-    )
+def _repaired(model: Model, fix_slopes: bool, freeze: bool) -> Repaired:
+    return repair_slopes(model, freeze=freeze) if fix_slopes else Repaired(model)
 
 
 def _options(
@@ -327,22 +334,6 @@ def _options(
 def _watch(plan: Plan) -> check_room.Watch:
     """What to watch for signs at a site: its pre-activation, by unit where units are known."""
     return check_room.Watch(plan.node.label, plan.activation[0], plan.unit_axis)
-
-
-def _notes(report: Report, draft: Draft, models: tuple[Model, Model], to: str, target: Target | None) -> list[str]:
-    before, after = models
-    changed = draft.changed
-    notes = []
-    if to == "auto" and changed and target is None:
-        present = "a PRelu is present" if report.to == "relu" else "no PRelu is present"
-        back = "" if report.to == "relu" and _has_prelu(after.proto) else "; running it again goes back"
-        notes.append(f"--to auto came to {report.to}: {present}{back}")
-    if after is before:
-        asked = f"--to {report.to}" if target is None else target.name
-        notes.append(f"nothing to do for {asked}: the output is the input")
-    if draft.frozen and changed:
-        notes.append(f"taken as constants, and no longer inputs of the graph: {', '.join(sorted(draft.frozen))}")
-    return notes + (outside(draft, target) if target else [])
 
 
 def _require(report: Report, unmet: str | None) -> None:

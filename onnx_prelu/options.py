@@ -12,6 +12,7 @@ import click
 
 from .passes.catalogue import FORM_NAMES, SLOPE_PLACES
 from .passes.choose import TARGETS
+from .passes.engine import ALSO
 from .passes.slope_shapes import SLOPE_SHAPES
 from .passes.targets import targets
 from .report.output import Output
@@ -140,6 +141,15 @@ direction = together(
         default="consumer",
         help="Where split puts the slope [consumer].",
     ),
+    option(
+        REWRITE,
+        "--no-simplify",
+        "simplify",
+        is_flag=True,
+        flag_value=False,
+        default=True,
+        help="Keep the form asked for where all slopes are 0 (a Relu) or 1 (nothing).",
+    ),
 )
 for_whom = together(
     option(
@@ -189,6 +199,19 @@ which_sites = together(
         help="Only sites of this exact name, or else matching this glob. Repeatable.",
     ),
     option(REWRITE, "--skip", metavar="PATTERN", multiple=True, help="Not these sites. Repeatable."),
+    option(
+        REWRITE,
+        "--also",
+        type=click.Choice(ALSO),
+        multiple=True,
+        help="An op that counts as a PReLU too: Abs has slope -1. Repeatable.",
+    ),
+    option(
+        REWRITE,
+        "--fix-slopes",
+        is_flag=True,
+        help="Repair slopes (C,) meant for the channels to (C, 1, 1); store slopes in their smallest shape.",
+    ),
     option(REWRITE, "--freeze", is_flag=True, help="Take weights that a caller could override as constants."),
 )
 input_sizes = together(

@@ -138,6 +138,7 @@ def test_all_options_of_rewrite(folder, answer):
         *("--form", "a=b*=split", "--target", "eran", "--ops", "Relu, Mul", "--slope-shape", "1d"),
         *("--opset", "17", "--ir-version", "9"),
         *("--only", "act*", "--only", "b", "--skip", "c", "--strict", "--freeze", "--no-check", "--keep-failed"),
+        *("--also", "Abs", "--fix-slopes", "--no-simplify"),
         *("--provider", "cpu", "--provider", "DmlExecutionProvider", "--inputs", "data.npz"),
         *("--input-shape", "x:0:1,16", "--input-shape", "s:", "--dim", "N=8", "--dim", "a=b=2"),
         *("--seed", "3", "--atol", "0", "--rtol", "1e-3", "--signed-zeros", "--no-bench", "--threads", "2"),
@@ -147,7 +148,7 @@ def test_all_options_of_rewrite(folder, answer):
     assert calls[0][1] == {
         "to": "relu", "form": ("skip", "a=b*=split"), "slope_in": "producer",
         "target": "eran", "ops": ["Relu", "Mul"], "slope_shape": "1d", "opset": 17, "ir_version": 9,
-        "only": ("act*", "b"), "skip": ("c",),
+        "only": ("act*", "b"), "skip": ("c",), "also": ("Abs",), "fix_slopes": True, "simplify": False,
         "strict": True, "freeze": True, "check": False, "keep_failed": True,
         "providers": ("cpu", "DmlExecutionProvider"), "inputs": Path("data.npz"),
         "input_shape": {"x:0": (1, 16), "s": ()}, "dim": {"N": 8, "a=b": 2}, "seed": 3, "atol": 0.0, "rtol": 1e-3,

@@ -58,6 +58,8 @@ def half_ulp(values: Array, dtype: DTypeLike) -> Array:
 
 def is_normal(values: Array, dtype: DTypeLike) -> NDArray[np.bool_]:
     """True where a value is zero or within the normal range of ``dtype``: neither denormal nor infinite."""
+    if is_integer(dtype):
+        return np.ones(np.shape(values), bool)
     info = ml_dtypes.finfo(dtype)
     magnitude = np.abs(values)
     result: NDArray[np.bool_] = (magnitude == 0) | (
@@ -70,3 +72,8 @@ def next_up(value: float, dtype: DTypeLike) -> float:
     """The smallest number of ``dtype`` above ``value`` (which is one itself)."""
     stored = np.asarray(value).astype(dtype)
     return float(np.nextafter(stored, np.asarray(np.inf).astype(dtype)))
+
+
+def denormal(values: Array, dtype: DTypeLike) -> NDArray[np.bool_]:
+    """True where a value is a denormal number of ``dtype``: not zero, and below its normal range."""
+    return ~is_normal(values, dtype) & np.isfinite(values)

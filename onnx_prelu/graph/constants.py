@@ -22,10 +22,12 @@ from .values import array
 from .weights import Weight
 
 FOLDED = frozenset({
-    "Cast", "Constant", "ConstantOfShape", "DequantizeLinear", "Expand", "Flatten", "Identity", "Neg", "Reshape",
-    "Squeeze", "Transpose", "Unsqueeze",
+    "Cast", "CastLike", "Constant", "ConstantOfShape", "DequantizeLinear", "Expand", "Flatten", "Identity", "Neg",
+    "Reshape", "Squeeze", "Transpose", "Unsqueeze",
 })  # fmt: skip
 """Ops through which a constant is followed."""
+
+_UNEVALUATED = (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError)
 
 FLOAT_TYPES: dict[int, np.dtype[Any]] = {
     onnx.TensorProto.FLOAT: np.dtype(np.float32),
@@ -126,7 +128,8 @@ class Constants:
         if node.op == "DequantizeLinear":
             value = dequantized(node.proto, *(feeds[each] for each in node.inputs))
             return Weight.of(value) if value is not None else None
-        return Weight.of(_evaluate(node.proto, feeds, self._opset))
+        value = _evaluate(node.proto, feeds, self._opset)
+        return None if value is None else Weight.of(value)
 
 
 def _from_tensor(tensor: onnx.TensorProto, folder: Path | None) -> Weight | None:
@@ -138,8 +141,11 @@ def _from_tensor(tensor: onnx.TensorProto, folder: Path | None) -> Weight | None
     return Weight(lambda: array(tensor, folder), tuple(tensor.dims), dtype)
 
 
-def _evaluate(proto: onnx.NodeProto, feeds: dict[str, NDArray[Any]], opset: int) -> NDArray[Any]:
-    """One node over constants, by the onnx reference evaluator: its ops know every opset's rules."""
+def _evaluate(proto: onnx.NodeProto, feeds: dict[str, NDArray[Any]], opset: int) -> NDArray[Any] | None:
+    """One node over constants, by the onnx reference evaluator: its ops know every opset's rules.
+
+    None where it cannot say (sparse constants, some ops of the first opsets): such a tensor counts as no constant.
+    """
     types = [
         onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
         for name, value in feeds.items()
@@ -147,5 +153,8 @@ def _evaluate(proto: onnx.NodeProto, feeds: dict[str, NDArray[Any]], opset: int)
     outputs = [onnx.ValueInfoProto(name=proto.output[0])]
     graph = onnx.helper.make_graph([proto], "constant", types, outputs)
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)])
-    (value,) = onnx.reference.ReferenceEvaluator(model).run(None, feeds)
-    return np.asarray(value)
+    try:
+        (value,) = onnx.reference.ReferenceEvaluator(model).run(None, feeds)
+    except _UNEVALUATED:
+        return None
+    return np.asarray(value) if isinstance(value, np.ndarray | np.generic) else None

@@ -44,6 +44,16 @@ def initializers(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
                 yield from body.initializer
 
 
+def uses(proto: onnx.ModelProto, op: str) -> bool:
+    """True if a node of this op of the standard domain stands anywhere in a model."""
+    return any(
+        node.op_type == op and node.domain in ("", "ai.onnx")
+        for root in roots(proto)
+        for body in within(root)
+        for node in body.node
+    )
+
+
 def tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
     """Every TensorProto of a model, always in the same order.
 

@@ -27,6 +27,9 @@ TARGETS: tuple[str, ...] = ("auto", "relu", "prelu")
 RELU_OPS = frozenset({"Relu", "Neg", "Mul", "Add", "Sub"})
 """The ops that ``--to relu`` leaves a site in."""
 
+SIMPLER: tuple[str, ...] = ("relu", "identity")
+"""What a PReLU is whose slopes are all 0, or all 1: tried before any other form."""
+
 
 def anything(_placed: Placed) -> None:
     """Allows everything."""
@@ -92,8 +95,15 @@ def nothing_asked() -> Policy:
     return Policy(FORM_NAMES)
 
 
-def policy(to: str, form: str | None, slope_in: str, *, has_prelu: bool) -> Policy:
+def policy(to: str, form: str | None, slope_in: str, *, has_prelu: bool, simplify: bool = True) -> Policy:
     """The policy for a request; :func:`direction` tells what ``auto`` means.
+
+    Args:
+        to: One of :data:`TARGETS`.
+        form: The form asked for by name, or None.
+        slope_in: Where split puts the slope.
+        has_prelu: Whether the model holds a PRelu.
+        simplify: Whether slopes that are all 0 or all 1 become Relu and Identity, whatever form is asked for.
 
     Raises:
         BadUsage: A name is unknown, or the form contradicts the direction.
@@ -109,9 +119,10 @@ def policy(to: str, form: str | None, slope_in: str, *, has_prelu: bool) -> Poli
         return Policy(("prelu",), accepted=ACTIVATIONS, folds=True)
     if form == "prelu":
         raise BadUsage("--form prelu is the form of --to prelu", todo="take --to prelu")
+    simpler = SIMPLER if simplify else ()
     if form is not None:
-        return Policy(tuple(dict.fromkeys((form, "mirror"))), slope_in, asked=form)
-    return Policy(("relu", "identity", "split", "mirror"), slope_in, accepted=RELU_OPS)
+        return Policy(tuple(dict.fromkeys((*simpler, form, "mirror"))), slope_in, asked=form)
+    return Policy((*simpler, "split", "mirror"), slope_in, accepted=RELU_OPS)
 
 
 def direction(to: str, form: str | None, *, has_prelu: bool) -> str:
@@ -188,6 +199,7 @@ class Choice:
         possible: The forms that would apply (filled in by ``inspect``).
         asked: The form that the user asked for at this site by name, or None.
         fits: Whether the site fits the target, as it is (``inspect``) or as it is left; None where there is no target.
+        notes: What is odd about the slope, in sentences.
     """
 
     node: str
@@ -201,6 +213,7 @@ class Choice:
     possible: tuple[str, ...] = ()
     asked: str | None = None
     fits: bool | None = None
+    notes: tuple[str, ...] = ()
 
 
 def choose(draft: Draft, site: Site, policy: Policy) -> tuple[Plan | None, Choice]:
@@ -227,7 +240,7 @@ def choose(draft: Draft, site: Site, policy: Policy) -> tuple[Plan | None, Choic
             break
     if best is not None:
         return best, _chosen(site, best, policy, refusals, summary)
-    reason = refusals[policy.forms[0] if policy.asked else policy.forms[-1]].text
+    reason = refusals[policy.asked or policy.forms[-1]].text
     if policy.taker is not None and unfit is not None:
         reason = _no_form(policy.taker, unfit, refusals)
     choice = Choice(site.node.label, None, True, reason, refusals, site.spelling, summary, asked=policy.asked)
@@ -278,7 +291,9 @@ def _stays(site: Site, reason: str, summary: SlopeSummary, policy: Policy) -> Ch
 
 def _chosen(site: Site, plan: Plan, policy: Policy, refusals: dict[str, Reason], summary: SlopeSummary) -> Choice:
     reason = plan.note
-    if policy.asked and plan.form != policy.asked:
+    if policy.asked and plan.form in SIMPLER and plan.form != policy.asked:
+        reason = f"not {policy.asked}: every slope is {plan.form == 'identity':d}"
+    elif policy.asked and plan.form != policy.asked:
         reason = f"not {policy.asked}: {refusals[policy.asked].text}"
     elif plan.form == "mirror" and "split" in refusals:
         reason = f"not split: {refusals['split'].text}"

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..algebra.floats import Array
 from ..algebra.forms import Proof, RuntimeSlope, prove, prove_runtime, spell
+from ..algebra.slopes import shrink
 from ..errors import Refused
 from ..graph.build import Fragment, Names
 from ..graph.draft import Draft, NewConstant
@@ -29,18 +30,22 @@ def plan_elementwise(form: str, draft: Draft, site: Site, *, slope_shape: str = 
         draft: The working copy.
         site: The site.
         slope_shape: The shape to write the slope in, one of :data:`~onnx_prelu.passes.slope_shapes.SLOPE_SHAPES`;
-            "" for the slope's own.
+            "" for the smallest one that holds its values.
 
     Raises:
         Refused: The form is not this PReLU (``positive-side``, ``other-slope``, ``slope-not-uniform``, ``overflow``,
-            ``runtime-slope``), ``slope-enlarges``, ``slope-shape``, ``dtype``, ``type-unknown``, ``opset``; or
+            ``runtime-slope``), ``slope-enlarges``, ``slope-misaligned``, ``slope-shape``, ``dtype``, ``type-unknown``,
+            ``opset``; or
             ``same-form``: it stands there already.
         BadInput: The slope does not broadcast.
     """
     dtype = working_type(draft, site)
     proof = _proof(form, draft, site, dtype)
+    if draft.opset < 7 and site.slope.value is not None and site.slope.value.size > 1 and site.ops != {"PRelu"}:
+        text = "before opset 7 a constant broadcasts along an axis that an attribute names, and here it is not known"
+        raise Refused("opset", text, site.node.label)
     argument = _written(draft, site, slope_shape)
-    reshapes = argument is not site.slope.value and site.slope.value is not None
+    reshapes = bool(slope_shape) and argument is not site.slope.value and site.slope.value is not None
     if spell(proof, argument) == site.spelling and not reshapes:
         raise Refused("same-form", f"the site is written as {form} already", site.node.label)
     fragment = Fragment(Names(draft.index), site.node, site.y, draft.opset, dtype)
@@ -64,16 +69,16 @@ def plan_elementwise(form: str, draft: Draft, site: Site, *, slope_shape: str = 
         before=site.region,
         x=site.x,
         y=(site.y,),
-        unit_axis=site.slope.unit_axis,
+        unit_axis=site.slope.shrunk().unit_axis,
     )
 
 
 def _written(draft: Draft, site: Site, slope_shape: str) -> Array | RuntimeSlope:
-    """The slope as the form reads it; the very array of the site where its shape stays."""
+    """The slope as the form reads it; the very array of the site where that has the shape asked for."""
     if site.slope.value is None:
         return RuntimeSlope(site.slope.tensor)
     if not slope_shape:
-        return site.slope.value
+        return shrink(site.slope.value)
     return reshaped(site.slope.value, slope_shape, draft.shape(site.x), site.node.label)
 
 
@@ -82,6 +87,6 @@ def _proof(form: str, draft: Draft, site: Site, dtype: np.dtype[Any]) -> Proof:
     try:
         if site.slope.value is None:
             return prove_runtime(form, dtype)
-        return prove(form, site.slope.value, dtype)
+        return prove(form, shrink(site.slope.value), dtype)
     except Refused as refused:
         raise refused.at(site.node.label) from None

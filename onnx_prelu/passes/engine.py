@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ..errors import Reason, Refused
+from ..errors import BadUsage, Reason, Refused
 from ..graph.draft import Draft
 from ..graph.edit import commit
 from ..graph.index import Node
@@ -18,7 +18,11 @@ from .fold import plan_fold
 from .patterns import matches, require_match
 from .placed import Placed
 from .plan import Plan
-from .sites import Site, Slope, find_sites, named, names_of
+from .repair import denormals_made, odd_slope, repeated_slope
+from .sites import Site, Slope, find_sites, named, names_of, require_broadcast
+
+ALSO: tuple[str, ...] = ("Abs",)
+"""What ``--also`` takes."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,20 @@ class Scope:
     Attributes:
         only: Patterns of which a site has to match one; empty for all sites.
         skip: Patterns that exclude a site.
+        also: Ops that count as PReLUs though they have a name of their own, of :data:`ALSO`.
+
+    Raises:
+        BadUsage: ``also`` names another op.
     """
 
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for op in self.also:
+            if op not in ALSO:
+                raise BadUsage(f"--also {op} is not known", todo=f"take one of {', '.join(ALSO)}")
 
     def among(self, names: Sequence[str]) -> Callable[[Sequence[str]], bool]:
         """A predicate that tells of a site, by its names, whether it is meant.
@@ -57,7 +71,7 @@ def rewrite_sites(draft: Draft, policy: Policy, scope: Scope) -> list[tuple[Plan
         BadInput: A slope is NaN, infinite or does not broadcast.
         BadUsage: A pattern of the scope matches nothing.
     """
-    found = [_found(body, folds=policy.folds) for body in draft.scopes()]
+    found = [_found(body, scope, folds=policy.folds) for body in draft.scopes()]
     meant = scope.among([name for body in found for name in body.names()])
     asked = policy.among([name for body in found for site in body.sites for name in named(site)])
     decided: list[tuple[Plan | None, Choice]] = []
@@ -65,10 +79,12 @@ def rewrite_sites(draft: Draft, policy: Policy, scope: Scope) -> list[tuple[Plan
         for site in body.sites:
             names = list(named(site))
             if meant(names):
+                require_broadcast(body.draft, site)
+                notes = tuple(odd_slope(body.draft, site))
                 plan, choice = choose(body.draft, site, asked(names))
                 if plan is not None:
                     commit(body.draft, plan.edit)
-                decided.append((plan, choice))
+                decided.append((plan, replace(choice, notes=notes)))
         for node in body.relus:
             if meant(names_of(node)):
                 decided.extend(_fold(body.draft, node, policy))
@@ -90,8 +106,8 @@ class _Found:
             yield from names_of(node)
 
 
-def _found(draft: Draft, *, folds: bool) -> _Found:
-    sites = find_sites(draft)
+def _found(draft: Draft, scope: Scope, *, folds: bool) -> _Found:
+    sites = find_sites(draft, scope.also)
     return _Found(draft, sites, relu_layers(draft, sites) if folds else ())
 
 
@@ -135,7 +151,7 @@ def inspect_sites(draft: Draft, scope: Scope, policy: Policy | None = None) -> l
         policy: The forms to plan, and what is allowed of them; every form, and everything, by default.
     """
     policy = policy or nothing_asked()
-    found = [_found(body, folds=True) for body in draft.scopes()]
+    found = [_found(body, scope, folds=True) for body in draft.scopes()]
     meant = scope.among([name for body in found for name in body.names()])
     choices: list[Choice] = []
     for body in found:
@@ -149,12 +165,27 @@ def inspect_sites(draft: Draft, scope: Scope, policy: Policy | None = None) -> l
 
 def _inspected(draft: Draft, site: Site, policy: Policy) -> Choice:
     refusals: dict[str, Reason] = {}
-    possible = tuple(form for form in policy.forms if attempt(form, draft, site, policy, refusals) is not None)
-    summary = SlopeSummary.of(site.slope)
-    choice = Choice(site.node.label, None, False, None, refusals, site.spelling, summary, None, possible)
+    plans = [plan for form in policy.forms if (plan := attempt(form, draft, site, policy, refusals)) is not None]
+    choice = Choice(
+        node=site.node.label,
+        form=None,
+        refused=False,
+        reason=None,
+        refusals=refusals,
+        spelling=site.spelling,
+        slope=SlopeSummary.of(site.slope),
+        possible=tuple(plan.form for plan in plans),
+        notes=(*odd_slope(draft, site), *repeated_slope(site), *_denormals(draft, plans)),
+    )
     if policy.taker is None:
         return choice
     unfit = misfit(draft, site, policy)
     if unfit is None:
         return replace(choice, fits=True, reason=f"fits {policy.taker} as it is")
     return replace(choice, fits=False, reason=f"does not fit {policy.taker} as it is: {unfit.text}")
+
+
+def _denormals(draft: Draft, plans: Sequence[Plan]) -> Iterator[str]:
+    for plan in plans:
+        if count := denormals_made(draft, plan.edit.constants.values()):
+            yield f"'{plan.node.label}': {plan.form} would write {count:,} denormal values that are not there now"

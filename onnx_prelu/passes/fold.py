@@ -44,6 +44,11 @@ def plan_fold(draft: Draft, node: Node, *, slope_shape: str = "") -> Plan:
     dtype = layers.before.weight.weight.dtype
     if not supports("PRelu", draft.opset, dtype.name):
         raise Refused("opset", f"PRelu does not exist for {dtype.name} in opset {draft.opset}", node.label)
+    rank = len(known) if (known := draft.shape(x)) is not None else 0
+    if draft.opset < 7 and layers.before.output.axis + rank != 1:
+        raise Refused(
+            "opset", "before opset 7 a slope belongs to axis 1, and the units here lie along another", node.label
+        )
     units = layers.before.units
     _one_dtype(layers, node)
     rows, kin = layers.before.rows(), _kin(layers)

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from ..errors import BadUsage
 from .catalogue import FORM_NAMES
-from .choose import Policy, direction, known_form, nodes_put_in, policy
+from .choose import SIMPLER, Policy, direction, known_form, nodes_put_in, policy
 from .placed import Placed
 from .plan import Plan
 from .rules import SlopeShape
@@ -33,6 +33,7 @@ class Request:
         slope_in: Where split puts the slope.
         target: The target that has to be met, or None.
         slope_shape: The shape to write the slopes of PRelus in, or None.
+        simplify: Whether slopes that are all 0 or all 1 become Relu and Identity, whatever form is asked for.
     """
 
     to: str = "auto"
@@ -40,6 +41,7 @@ class Request:
     slope_in: str = "consumer"
     target: Target | None = None
     slope_shape: str | None = None
+    simplify: bool = True
 
 
 def asked_target(target: str | None, ops: Sequence[str] | None) -> Target | None:
@@ -71,13 +73,14 @@ def decide(request: Request, *, has_prelu: bool) -> tuple[Policy, str]:
             raise BadUsage("--slope-shape is about PRelu nodes, and --to relu leaves none", todo="take --to prelu")
 
         def made(form: str | None) -> Policy:
-            return _shaped(policy(to, form, request.slope_in, has_prelu=has_prelu), shape)
+            found = policy(to, form, request.slope_in, has_prelu=has_prelu, simplify=request.simplify)
+            return _shaped(found, shape)
     else:
         target, to = request.target, request.target.name
         _require_possible(request, target, named)
 
         def made(form: str | None) -> Policy:
-            return for_target(target, request.to, form, request.slope_in, shape)
+            return for_target(target, request.to, form, request.slope_in, shape, simplify=request.simplify)
 
     return replace(made(preferred), exceptions=tuple((pattern, made(form)) for pattern, form in by_site.items())), to
 
@@ -108,11 +111,13 @@ def for_target(
     form: str | None = None,
     slope_in: str = "consumer",
     shape: SlopeShape | None = None,
+    *,
+    simplify: bool = True,
 ) -> Policy:
     """The policy for a target: a site that fits stays; else the form that fits and puts in the fewest nodes.
 
-    A form that is asked for comes first where it fits. ``to`` narrows the forms down, to those without PRelu and
-    LeakyRelu or to PRelu.
+    A form that is asked for comes first where it fits, after what is simpler unless ``simplify`` forbids that. ``to``
+    narrows the forms down, to those without PRelu and LeakyRelu or to PRelu.
     """
     candidates = (*TIES, *(name for name in FORM_NAMES if name not in TIES))
     accepted = target.takes
@@ -121,12 +126,15 @@ def for_target(
     elif to == "relu":
         candidates = tuple(name for name in candidates if name not in ("prelu", "leakyrelu"))
         accepted -= ACTIVATIONS
+    if not simplify:
+        candidates = tuple(name for name in candidates if name not in SIMPLER)
+    first = (*(name for name in SIMPLER if name in candidates), *((form,) if form else ()))
 
     def cost(plan: Plan) -> float:
-        return 0.0 if plan.form == form else nodes_put_in(plan)
+        return 0.0 if plan.form in first else nodes_put_in(plan)
 
     found = Policy(
-        tuple(dict.fromkeys((form, *candidates) if form else candidates)),
+        tuple(dict.fromkeys((*first, *candidates))),
         slope_in=slope_in,
         accepted=accepted,
         asked=form,

@@ -9,25 +9,27 @@ is a PReLU, and nothing outside reads the inside, the region is a site; the larg
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import onnx
 
-from ..algebra.floats import Array, is_integer, round_to
+from ..algebra.floats import Array, is_integer, is_normal, round_to
 from ..algebra.forms import is_special, spelled
-from ..algebra.rays import IDENTITY, RULES, Rays, constant, correctly_rounded, slope
+from ..algebra.rays import Rays, correctly_rounded, slope
+from ..algebra.slopes import Shape, fits, repaired, shrink
 from ..errors import BadInput, Refused
-from ..graph.constants import FLOAT_TYPES, NUMBER_TYPES, is_float
+from ..graph.constants import NUMBER_TYPES
 from ..graph.draft import Draft
 from ..graph.index import Node
+from .reading import channel_aligned
+from .regions import SAMPLES, Function, Functions, functions, is_closed
 
-_LARGEST = 24  # nodes of a region; exporters write PReLU with ten at most
 NUMBERS = frozenset(NUMBER_TYPES.values())
 ACTIVATIONS = frozenset({"PRelu", "LeakyRelu"})
+_TELLING = frozenset({"Cast", "CastLike", "Transpose"})  # they change a type or a layout where they change no value
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,10 @@ class Slope:
         shape = self.value.shape if self.value is not None else ()
         axes = [axis - len(shape) for axis, size in enumerate(shape) if size != 1]
         return axes[0] if len(axes) == 1 else None
+
+    def shrunk(self) -> Slope:
+        """The same slope in the smallest shape: what rewriting puts in."""
+        return self if self.value is None else Slope(shrink(self.value))
 
     def per_unit(self, units: int, axis: int, node: str) -> Array:
         """One slope for each unit along an axis, counted from the end: (units,).
@@ -74,7 +80,7 @@ class Site:
         y: The tensor that it makes.
         slope: Its slope.
         region: Its nodes, in order.
-        dtype: The type of x; None where it is not known, or not one that rewrites work in.
+        dtype: The type of x; None where the type is not a floating-point type that rewrites work in.
         correctly_rounded: True if the region as it stands gives the correctly rounded PReLU.
         spelling: How it is written, with x for the tensor and c for a constant.
     """
@@ -94,182 +100,159 @@ class Site:
         return frozenset(node.op for node in self.region)
 
 
-@dataclass(frozen=True)
-class _Seen:
-    rays: Rays
-    region: tuple[Node, ...]
-
-
-def find_sites(draft: Draft) -> list[Site]:
+def find_sites(draft: Draft, also: Collection[str] = ()) -> list[Site]:
     """All sites of the graph, in the order of their last nodes.
 
+    Args:
+        draft: The working copy.
+        also: Ops that count as PReLUs though they have a name of their own: ``"Abs"``.
+
     Raises:
-        BadInput: A slope is NaN or infinite, or does not broadcast to x; the node is named.
+        BadInput: A slope is NaN or infinite; the node is named.
     """
-    seen = _evaluate(draft)
+    seen = functions(draft)
     taken: set[Node] = set()
     sites: list[Site] = []
     for node in reversed(list(draft.index.nodes())):
-        site = _largest_site(draft, node, seen, taken)
+        site = _largest_site(draft, node, seen, taken, also)
         if site is not None:
             taken.update(site.region)
             sites.append(site)
     return sites[::-1]
 
 
-def _evaluate(draft: Draft) -> dict[str, dict[str, _Seen]]:
-    """For each tensor made by an op over rays: what it is as a function of each tensor behind it."""
-    seen: dict[str, dict[str, _Seen]] = {}
-    for node in draft.index.nodes():
-        rule = RULES.get(node.op)
-        if rule is None or len(node.outputs) != 1 or _has_own_rule(draft, node):
-            continue
-        options = _options(draft, node, seen)
-        if options is None:
-            continue
-        attributes = {a.name: a.f for a in node.proto.attribute if a.type == onnx.AttributeProto.FLOAT}
-        functions: dict[str, _Seen] = {}
-        for source in _common_sources(options):
-            picked = [option[source] if isinstance(option, dict) else option for option in options]
-            region = _union(picked, node)
-            if len(region) > _LARGEST:
-                continue
-            inputs = [entry.rays if isinstance(entry, _Seen) else entry for entry in picked]
-            try:
-                with np.errstate(invalid="ignore", over="ignore"):  # NaN and inf are reported where they matter
-                    functions[source] = _Seen(rule(*inputs, **attributes), region)
-            except Refused:
-                continue
-        if functions:
-            seen[node.outputs[0]] = functions
-    return seen
-
-
-_Option = dict[str, _Seen] | Rays | None
-
-
-def _options(draft: Draft, node: Node, seen: dict[str, dict[str, _Seen]]) -> list[_Option] | None:
-    """For each input: its functions by source, or its value if it is constant, or None if it is left out."""
-    options: list[_Option] = []
-    for position, name in enumerate(node.inputs):
-        weight = draft.constants.get(name) if name else None
-        if not name:
-            options.append(None)
-        elif weight is None:
-            options.append({name: _Seen(IDENTITY, ())} | seen.get(name, {}))
-        elif weight.dtype not in NUMBERS or (is_integer(weight.dtype) and node.op == "Div"):
-            return None  # dividing integers drops the fraction
-        else:
-            values = _finite_bounds(weight.values(), weight.dtype) if _bounds(node, weight.dtype) else weight.values()
-            if node.op == "PRelu" and position == 1 and draft.opset < 7:
-                aligned = _channel_aligned(values, draft.shape(node.inputs[0]))
-                if aligned is None:
-                    return None
-                values = aligned
-            options.append(constant(values, weight.dtype))
-    return options
-
-
-def _common_sources(options: list[_Option]) -> set[str]:
-    sources: set[str] | None = None
-    for option in options:
-        if isinstance(option, dict):
-            sources = option.keys() if sources is None else sources & option.keys()  # type: ignore[assignment]
-    return set(sources or ())
-
-
-def _union(picked: list[Any], node: Node) -> tuple[Node, ...]:
-    nodes = {inner: None for entry in picked if isinstance(entry, _Seen) for inner in entry.region}
-    return (*nodes, node)
-
-
-def _has_own_rule(draft: Draft, node: Node) -> bool:
-    """Attributes with which an op is not what its rule says: broadcasting of opset 6, a Cast to integers."""
-    attributes = {a.name: a.i for a in node.proto.attribute}
-    return bool(draft.opset < 7 and attributes.get("broadcast")) or attributes.get("to", 1) not in FLOAT_TYPES
-
-
-def _bounds(node: Node, dtype: np.dtype[Any]) -> bool:
-    return node.op == "Clip" and is_float(dtype)
-
-
-def _finite_bounds(values: Array, dtype: np.dtype[Any]) -> Array:
-    """The largest number of a type is no bound: nothing finite lies beyond it."""
-    return np.where(np.abs(values) >= float(ml_dtypes.finfo(dtype).max), np.copysign(np.inf, values), values)
-
-
-def _channel_aligned(values: Array, shape: tuple[int | str | None, ...] | None) -> Array | None:
-    """PRelu before opset 7: a slope (C,) belongs to the channel axis, the second one."""
-    if values.size == 1:
-        return values
-    return values.reshape(-1, *[1] * (len(shape) - 2)) if shape is not None and len(shape) >= 2 else None
-
-
-# ── from functions to sites ───────────────────────────────────────────────────────────────────────────────────
-
-
-def _largest_site(draft: Draft, node: Node, seen: dict[str, dict[str, _Seen]], taken: set[Node]) -> Site | None:
-    functions = seen.get(node.outputs[0], {}) if node.outputs else {}
-    for source, function in sorted(functions.items(), key=lambda item: -len(item[1].region)):
-        if taken.isdisjoint(function.region) and _closed(draft, function.region, node):
-            site = _site(draft, node, source, function)
+def _largest_site(
+    draft: Draft, node: Node, seen: dict[str, Functions], taken: set[Node], also: Collection[str]
+) -> Site | None:
+    found = seen.get(node.outputs[0], {}) if node.outputs else {}
+    for source, function in sorted(found.items(), key=lambda item: -len(item[1].region)):
+        if (
+            taken.isdisjoint(function.region)
+            and not function.perm
+            and not _idle(node, source, found, seen)
+            and is_closed(draft, function.region, node)
+        ):
+            site = _site(draft, node, source, function, also)
             if site is not None:
                 return site
-    if node.op == "PRelu" and node not in taken:
-        return _runtime_site(draft, node)
-    return None
+    return _lone_prelu(draft, node) if node.op == "PRelu" and node not in taken else None
 
 
-def _closed(draft: Draft, region: tuple[Node, ...], last: Node) -> bool:
-    """Nothing outside reads the inside."""
-    inside = set(region)
-    for node in region:
-        if node is last:
-            continue
-        for name in node.outputs:
-            if name in draft.index.outputs or any(use.node not in inside for use in draft.index.uses(name)):
-                return False
-    return True
+def _idle(node: Node, source: str, found: Functions, seen: dict[str, Functions]) -> bool:
+    """True if a region begins or ends with nodes that change nothing, an Add of zeros say: they are no part of a site.
+
+    The shape that such a node gives its result is its own affair, and a bias of zeros is still a bias.
+    """
+    function = found[source]
+    smaller = [other for other in found.values() if set(other.region) < set(function.region)]
+    smaller += [inner for name in node.inputs if (inner := seen.get(name, {}).get(source)) is not None]
+    return any(
+        _same(function.rays, other.rays) and other.perm == function.perm
+        for other in smaller
+        if _TELLING.isdisjoint(inner.op for inner in set(function.region) - set(other.region))
+    )
 
 
-def _site(draft: Draft, node: Node, source: str, function: _Seen) -> Site | None:
-    region, activation = function.region, any(inner.op in ACTIVATIONS for inner in function.region)
+def _same(one: Rays, two: Rays) -> bool:
+    return one.degree == two.degree and bool(np.all(one.pos == two.pos) and np.all(one.neg == two.neg))
+
+
+def _site(draft: Draft, node: Node, source: str, function: Function, also: Collection[str]) -> Site | None:
+    region, y = function.region, node.outputs[0]
+    written = any(inner.op in ACTIVATIONS for inner in function.region)
+    dtype = _dtype(draft, source, region)
     try:
-        value = slope(function.rays)
+        exact = slope(function.rays)
     except Refused:
         return None
-    dtype = _dtype(draft, source, region)
-    value = value if dtype is None or is_integer(dtype) else round_to(value, dtype)
-    if not activation and is_special(value):
+    if not exact.size:
+        return None  # nothing is computed here
+    if draft.dtype(y) != draft.dtype(source) and _known(draft, y) and _known(draft, source):
+        return None
+    if function.runtime:
+        return _spelled_runtime_site(draft, node, source, function, exact)
+    value = exact if dtype is None or is_integer(dtype) else round_to(exact, dtype)
+    if len(region) > 1 and not _composes(value, exact, dtype):
+        return None
+    value = value if written else shrink(value)  # zeros of full shape gave it theirs
+    if is_special(value) and not (written and len(region) == 1) and not _is_wanted(value, region, also):
         return None
     if not np.all(np.isfinite(value)):
         raise BadInput("the slope is NaN or infinite", where=f"node '{node.label}'", todo="repair the model's weights")
-    if not activation and not _fits(value, draft.shape(source)):
+    if len(region) > 1 and not _surely_fits(value.shape, draft.shape(source), written=written):
         return None
     return Site(
-        node, source, node.outputs[0], Slope(value), region, dtype,
+        node, source, y, Slope(value), region, dtype,
         _is_exact(function.rays, dtype) and bool(np.all(function.rays.neg == value)),
         spelling(region, node, source),
     )  # fmt: skip
+
+
+def _composes(value: Array, exact: Array, dtype: np.dtype[Any] | None) -> bool:
+    """False where a slope that several nodes make together is lost: too large for the type, or too small."""
+    if dtype is None or is_integer(dtype) or not np.all(np.isfinite(exact)):
+        return True
+    return bool(np.all(np.isfinite(value)) and np.all(is_normal(value, dtype) & ((value != 0) | (exact == 0))))
+
+
+def _surely_fits(slope: tuple[int, ...], x: Shape | None, *, written: bool) -> bool:
+    """True if a slope that several nodes make together leaves the shape of x alone.
+
+    Where a PRelu is among them there is a smaller site to fall back to, so nothing is taken on trust.
+    """
+    if x is None:
+        return not written or all(size == 1 for size in slope)
+    sure = not written or all(s in (1, d) for s, d in zip(slope[::-1], x[::-1], strict=False))
+    return sure and fits(slope, x)
 
 
 def _is_exact(rays: Rays, dtype: np.dtype[Any] | None) -> bool:
     return correctly_rounded(rays) or (dtype is not None and is_integer(dtype))
 
 
-def _runtime_site(draft: Draft, node: Node) -> Site:
-    """A PRelu whose slope is no constant (or has a type that rewrites do not work in)."""
+def _is_wanted(value: Array, region: tuple[Node, ...], also: Collection[str]) -> bool:
+    """True for an absolute value, if that is to count as the PReLU of slope −1."""
+    return bool(np.all(value == -1)) and any(node.op in also for node in region)
+
+
+def _spelled_runtime_site(draft: Draft, node: Node, source: str, function: Function, found: Array) -> Site | None:
+    """A region with a slope that is a tensor of the graph, if it is that PReLU for every slope."""
+    tensor = function.runtime
+    known, shape = draft.shape(tensor), draft.shape(source)
+    if known is None or shape is None or len(known) > len(shape) or not np.array_equal(found, SAMPLES):
+        return None
+    if any(size not in (1, other) or size is None for size, other in zip(known[::-1], shape[::-1], strict=False)):
+        return None
+    return Site(
+        node, source, node.outputs[0], Slope(None, tensor), function.region, _dtype(draft, source, function.region),
+        correctly_rounded(function.rays), spelling(function.region, node, source),
+    )  # fmt: skip
+
+
+def _lone_prelu(draft: Draft, node: Node) -> Site | None:
+    """A PRelu that is not read over rays: its slope is known at run time only, or x is a constant."""
     x, tensor = node.inputs[0], node.inputs[1]
-    slope_ = Slope(None, tensor)
-    return Site(node, x, node.outputs[0], slope_, (node,), _dtype(draft, x, (node,)), True, spelling((node,), node, x))
+    weight = draft.constants.get(tensor)
+    if weight is not None and weight.dtype in NUMBERS:
+        values = weight.values()
+        if not np.all(np.isfinite(values)):
+            what = "the slope is NaN or infinite"
+            raise BadInput(what, where=f"node '{node.label}'", todo="repair the model's weights")
+        if not values.size or draft.constants.get(x) is not None:
+            return None  # nothing is computed here that is not known
+    dtype = _dtype(draft, x, (node,))
+    return Site(node, x, node.outputs[0], Slope(None, tensor), (node,), dtype, True, spelling((node,), node, x))
+
+
+def _known(draft: Draft, tensor: str) -> bool:
+    return draft.dtype(tensor) != onnx.TensorProto.UNDEFINED
 
 
 def _dtype(draft: Draft, x: str, region: tuple[Node, ...]) -> np.dtype[Any] | None:
-    number = draft.dtype(x)
-    if number != onnx.TensorProto.UNDEFINED:
-        return NUMBER_TYPES.get(number)
-    # The operands of these ops share their type, so the constants tell it: in functions nothing else does.
-    names = [name for node in region for name in node.inputs]
+    if _known(draft, x):
+        return NUMBER_TYPES.get(draft.dtype(x))
+    # What these ops read and make is of one type, so a constant or a result tells it: in functions nothing else does.
+    names = [name for node in region for name in (*node.inputs, *node.outputs)]
     known = {weight.dtype for name in names if (weight := draft.constants.get(name)) is not None}
     known |= {NUMBER_TYPES[number] for name in names if (number := draft.dtype(name)) in NUMBER_TYPES}
     return known.pop() if len(known) == 1 and known <= NUMBERS else None
@@ -283,51 +266,89 @@ def working_type(draft: Draft, site: Site) -> np.dtype[Any]:
     """
     if site.dtype is not None:
         return site.dtype
-    if draft.dtype(site.x) == onnx.TensorProto.UNDEFINED:
+    if not _known(draft, site.x):
         text = f"the type of '{site.x}' is not known; declare it in value_info"
         raise Refused("type-unknown", text, site.node.label)
-    text = f"'{site.x}' is of a type that no PRelu exists for"
-    raise Refused("dtype", text, site.node.label)
+    raise Refused("dtype", f"'{site.x}' is of a type that no PRelu exists for", site.node.label)
 
 
-def _fits(value: Array, shape: tuple[int | str | None, ...] | None) -> bool:
-    """True if a slope broadcasts to x without changing its shape, as far as that is known."""
-    if shape is None:
-        return True
-    pairs = zip(value.shape[::-1], shape[::-1], strict=False)
-    return len(value.shape) <= len(shape) and all(s == 1 or d == s or not isinstance(d, int) for s, d in pairs)
+@dataclass(frozen=True)
+class Misfit:
+    """A slope that does not leave the shape of x alone.
+
+    Attributes:
+        text: What does not fit.
+        broadcasts: True if it broadcasts all the same, to something larger than x.
+        shape: The shape that it was meant to have, where that can be seen; else None.
+    """
+
+    text: str
+    broadcasts: bool
+    shape: tuple[int, ...] | None
+
+
+def misfit(draft: Draft, site: Site) -> Misfit | None:
+    """What is wrong with the shape of a site's slope, as far as shapes are known; None where nothing is."""
+    slope, x = _slope_shape(draft, site), draft.shape(site.x)
+    if slope is None or x is None or fits(slope, x):
+        return None
+    text = f"the slope has shape {shown(slope)} and x has {shown(x)}"
+    constant = site.slope.value is not None and draft.opset >= 7
+    shape = repaired(slope, x) if constant else None
+    try:
+        np.broadcast_shapes(slope, tuple(d if isinstance(d, int) else 1 for d in x))
+    except ValueError:
+        return Misfit(f"{text}: it does not broadcast", False, shape)
+    return Misfit(f"{text}: the result would be larger than x", True, shape)
 
 
 def check_shape(draft: Draft, site: Site) -> None:
     """A slope has to leave the shape of x alone.
 
     Raises:
-        Refused: ``slope-enlarges``: the result would be larger than x, though checkers take it.
+        Refused: ``slope-enlarges``: the result would be larger than x, though checkers take it; ``slope-misaligned``:
+            it does not broadcast, and is as long as the channels, so it was meant to.
         BadInput: The slope does not broadcast to x at all.
     """
-    value, shape = site.slope.value, draft.shape(site.x)
-    if value is None:
-        known = draft.shape(site.slope.tensor)
-        if known is None or not all(isinstance(size, int) for size in known):
-            return
-        value = np.zeros([size for size in known if isinstance(size, int)])
-        if draft.opset < 7:
-            value = _channel_aligned(value, shape)
-    if value is None or shape is None or _fits(value, shape):
+    found = misfit(draft, site)
+    if found is None:
         return
-    text = f"the slope has shape {list(value.shape)} and x has {_shown(shape)}"
-    try:
-        np.broadcast_shapes(value.shape, tuple(d if isinstance(d, int) else 1 for d in shape))
-    except ValueError:
-        raise BadInput(
-            f"{text}: it does not broadcast",
-            where=f"node '{site.node.label}'",
-            todo="reshape the slope, (C, 1, 1) say",
-        ) from None
-    raise Refused("slope-enlarges", f"{text}: the result would be larger than x", site.node.label)
+    remedy = f"; --fix-slopes makes it {shown(found.shape)}" if found.shape else ""
+    if found.broadcasts:
+        raise Refused("slope-enlarges", found.text + remedy, site.node.label)
+    if found.shape:
+        raise Refused("slope-misaligned", found.text + remedy, site.node.label)
+    raise _does_not_broadcast(site, found)
 
 
-def _shown(shape: tuple[int | str | None, ...]) -> str:
+def require_broadcast(draft: Draft, site: Site) -> None:
+    """A slope that does not broadcast is an error where a model is to be made of it.
+
+    Raises:
+        BadInput: It does not, and the error says what to do about it.
+    """
+    found = misfit(draft, site)
+    if found is not None and not found.broadcasts:
+        raise _does_not_broadcast(site, found)
+
+
+def _does_not_broadcast(site: Site, found: Misfit) -> BadInput:
+    todo = f"--fix-slopes makes it {shown(found.shape)}" if found.shape else "reshape the slope, (C, 1, 1) say"
+    return BadInput(found.text, where=f"node '{site.node.label}'", todo=todo)
+
+
+def _slope_shape(draft: Draft, site: Site) -> tuple[int, ...] | None:
+    if site.slope.value is not None:
+        return site.slope.value.shape
+    known = draft.shape(site.slope.tensor) or ()
+    sizes = tuple(size for size in known if isinstance(size, int))
+    if len(sizes) != len(known):
+        return None
+    return channel_aligned(sizes, draft.shape(site.x)) if draft.opset < 7 else sizes
+
+
+def shown(shape: Shape) -> str:
+    """A shape for people."""
     return "[" + ", ".join("?" if size is None else str(size) for size in shape) + "]"
 
 
@@ -338,7 +359,7 @@ def spelling(region: tuple[Node, ...], last: Node, x: str) -> str:
     def text(name: str) -> str:
         if name == x:
             return "x"
-        return read(maker[name]) if name in maker else "c"
+        return read(maker[name]) if name in maker else "c" if name else ""
 
     def read(node: Node) -> str:
         return spelled(node.op, [text(name) for name in node.inputs])

@@ -87,7 +87,7 @@ def plan_split(draft: Draft, site: Site, *, slope_in_producer: bool) -> Plan:
         raise Refused("dtype", f"'{site.x}' is of type {dtype}, in which no wide layers are made", label)
     check_shape(draft, site)
     layers = layers_around(draft, site.x, site.y, site.region, site.node)
-    slopes = site.slope.per_unit(layers.before.units, layers.before.output.axis, label)
+    slopes = site.slope.shrunk().per_unit(layers.before.units, layers.before.output.axis, label)
     inside, note = None, None
     if slope_in_producer:
         inside = _stays_normal(layers.before, slopes, dtype)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..passes.choose import SIMPLER
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -28,7 +30,8 @@ def fitting(report: Report) -> str | None:
 
 
 def _takes_another(choice: Choice) -> bool:
-    return choice.asked is not None and choice.form not in (None, choice.asked)
+    """True for another form than the one asked for; what is simpler, where that is the same, is as good."""
+    return choice.asked is not None and choice.form not in (None, choice.asked, *SIMPLER)
 
 
 def _more(odd: Sequence[Choice]) -> str:

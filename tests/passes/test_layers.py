@@ -230,9 +230,10 @@ REFUSED = {
              "2,4,7,6", {"A": (4, 4, 1, 1), "c": (4, 7, 6), "a": slopes(1, 1), "V": (4, 4, 1, 1)}),
         "unsupported-layout", "n_z"),
     "slope along the width": (chain(A=(4, 4, 3, 3), x="2,4,7,6", a=slopes()), "slope-not-per-unit", "n_h"),
-    "slope over space": (chain(A=(4, 4, 3, 3), x="2,4,4,4", a=np.ones((4, 2, 2)) / 4), "slope-not-per-unit", "n_h"),
+    "slope over space": (
+        chain(A=(4, 4, 3, 3), x="2,4,4,4", a=np.arange(16).reshape(4, 2, 2) / 8), "slope-not-per-unit", "n_h"),
     "slope of two axes that has as many values": (
-        chain(x="2,4,4,4", a=np.ones((2, 2)) / 4), "slope-not-per-unit", "n_h"),
+        chain(x="2,4,4,4", a=np.arange(4).reshape(2, 2) / 4), "slope-not-per-unit", "n_h"),
     "batched W": (
         case("z = MatMul(A, x)  h = PRelu(z, a)  y = MatMul(V, h)",
              "2,5,3", {"A": (2, 4, 5), "a": slopes(1), "V": (2, 4)}, y="?,?,?"),

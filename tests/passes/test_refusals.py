@@ -139,7 +139,7 @@ SPLIT_REFUSALS = {
         "runtime-slope",
         "n_h",
     ),
-    "slope by row": ({"weights": {"a": np.ones((2, 1)) / 4}, "inputs": "float[2,4] x", "outputs": "float[2,2] y"},
+    "slope by row": ({"weights": {"a": np.array([[0.25], [0.5]])}, "inputs": "float[2,4] x", "outputs": "float[2,2] y"},
                      "slope-not-per-unit", "n_h"),
     "consumer is a Tanh": ({"body": "z = Gemm(x, A, b)  h = PRelu(z, a)  y = Tanh(h)", "outputs": "float[N,3] y"},
                            "consumer-not-linear", "n_y"),

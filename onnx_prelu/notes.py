@@ -1,0 +1,51 @@
+"""What the user should know of a command besides the sites: sentences for the report's notes."""
+
+from __future__ import annotations
+
+from .graph.draft import Draft
+from .graph.model import Model
+from .graph.walk import uses
+from .passes.fitting import counted, outside
+from .passes.repair import Repaired, denormal_weights, denormals_written
+from .passes.targets import Target
+from .report.report import Report
+
+
+def of_rewrite(
+    report: Report, draft: Draft, result: Model, to: str, target: Target | None, repaired: Repaired
+) -> list[str]:
+    """The notes of ``rewrite``.
+
+    Args:
+        report: The report so far.
+        draft: The draft with its edits.
+        result: The model that was made of it.
+        to: The direction that was asked for.
+        target: The target that was asked for, or None.
+        repaired: The model that the rewrite started from.
+    """
+    notes = [*repaired.notes, *_of_slopes(report), *denormals_written(draft)]
+    if to == "auto" and draft.changed and target is None:
+        present = "a PRelu is present" if report.to == "relu" else "no PRelu is present"
+        back = "" if report.to == "relu" and uses(result.proto, "PRelu") else "; running it again goes back"
+        notes.append(f"--to auto came to {report.to}: {present}{back}")
+    if result is repaired.model:
+        asked = f"--to {report.to}" if target is None else target.name
+        same = "the input with its slopes repaired" if repaired.notes else "the input"
+        notes.append(f"nothing to do for {asked}: the output is {same}")
+    elif repaired.notes:
+        notes.append("what is compared with the output is the input with its slopes repaired")
+    frozen = repaired.frozen | (draft.frozen if draft.changed else frozenset())
+    if frozen:
+        notes.append(f"taken as constants, and no longer inputs of the graph: {', '.join(sorted(frozen))}")
+    return notes + (outside(draft, target) if target else [])
+
+
+def of_inspect(report: Report, draft: Draft, target: Target | None, repaired: Repaired) -> list[str]:
+    """The notes of ``inspect``; the arguments are those of :func:`of_rewrite`."""
+    fit = [*counted(report.sites or (), target), *outside(draft, target)] if target else []
+    return [*fit, *repaired.notes, *_of_slopes(report), *denormal_weights(draft)]
+
+
+def _of_slopes(report: Report) -> list[str]:
+    return [note for choice in report.sites or () for note in choice.notes]
