@@ -13,17 +13,16 @@ Shape = tuple[int | str | None, ...]
 def shrink(values: Array) -> Array:
     """The smallest array that broadcasts to the same values: axes that they repeat along become 1, equal ones a scalar.
 
-    One value stays in the shape that it has.
-
     >>> shrink(np.broadcast_to([[[1.0]], [[2.0]]], (2, 5, 5))).shape, shrink(np.full((4, 1, 1), 0.25)).shape
     ((2, 1, 1), ())
     """
-    several = values.size > 1
+    if values.size == 1:
+        return values  # small enough, in whatever shape
     for axis, size in enumerate(values.shape):
         if size > 1:
             first = values.take([0], axis=axis)
             values = first if np.all(values == first) else values
-    return values.reshape(()) if several and values.size == 1 else values
+    return values.reshape(()) if values.size == 1 else values
 
 
 def fits(slope: tuple[int, ...], x: Shape) -> bool:

@@ -35,8 +35,7 @@ def plan_elementwise(form: str, draft: Draft, site: Site, *, slope_shape: str = 
     Raises:
         Refused: The form is not this PReLU (``positive-side``, ``other-slope``, ``slope-not-uniform``, ``overflow``,
             ``runtime-slope``), ``slope-enlarges``, ``slope-misaligned``, ``slope-shape``, ``dtype``, ``type-unknown``,
-            ``opset``; or
-            ``same-form``: it stands there already.
+            ``opset``; or ``same-form``: it stands there already.
         BadInput: The slope does not broadcast.
     """
     dtype = working_type(draft, site)

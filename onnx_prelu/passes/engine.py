@@ -71,7 +71,7 @@ def rewrite_sites(draft: Draft, policy: Policy, scope: Scope) -> list[tuple[Plan
         BadInput: A slope is NaN, infinite or does not broadcast.
         BadUsage: A pattern of the scope matches nothing.
     """
-    found = [_found(body, scope, folds=policy.folds) for body in draft.scopes()]
+    found = [_found(body, scope.also, folds=policy.folds) for body in draft.scopes()]
     meant = scope.among([name for body in found for name in body.names()])
     asked = policy.among([name for body in found for site in body.sites for name in named(site)])
     decided: list[tuple[Plan | None, Choice]] = []
@@ -106,8 +106,8 @@ class _Found:
             yield from names_of(node)
 
 
-def _found(draft: Draft, scope: Scope, *, folds: bool) -> _Found:
-    sites = find_sites(draft, scope.also)
+def _found(draft: Draft, also: Sequence[str], *, folds: bool) -> _Found:
+    sites = find_sites(draft, also)
     return _Found(draft, sites, relu_layers(draft, sites) if folds else ())
 
 
@@ -151,7 +151,7 @@ def inspect_sites(draft: Draft, scope: Scope, policy: Policy | None = None) -> l
         policy: The forms to plan, and what is allowed of them; every form, and everything, by default.
     """
     policy = policy or nothing_asked()
-    found = [_found(body, scope, folds=True) for body in draft.scopes()]
+    found = [_found(body, scope.also, folds=True) for body in draft.scopes()]
     meant = scope.among([name for body in found for name in body.names()])
     choices: list[Choice] = []
     for body in found:

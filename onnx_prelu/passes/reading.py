@@ -14,13 +14,16 @@ import ml_dtypes
 import numpy as np
 import onnx
 
-from ..algebra.floats import Array, round_to
+from ..algebra.floats import Array, is_integer, round_to
 from ..algebra.rays import RULES, Rays, constant
 from ..algebra.widths import converted
 from ..errors import Refused
 from ..graph.constants import FLOAT_TYPES, NUMBER_TYPES, is_float
 from ..graph.draft import Draft
 from ..graph.index import Node
+from ..graph.weights import Weight
+
+_NUMBERS = frozenset(NUMBER_TYPES.values())
 
 Operand = str | Rays | None
 """A tensor by its name, a constant in the tensor's own layout, or an input that is left out."""
@@ -65,14 +68,12 @@ def _of_rays(op: str, **numbers: float) -> Callable[..., Rays]:
 
 
 def _operands(draft: Draft, node: Node) -> tuple[Operand, ...] | None:
-    """The inputs of a node; None where a constant among them is of no type that rewrites work in."""
+    """The inputs of a node; None where a constant among them is no number, or integers are divided: fractions drop."""
     operands: list[Operand] = []
     for name in node.inputs:
         weight = draft.constants.get(name) if name else None
-        if weight is not None and (
-            weight.dtype not in NUMBER_TYPES.values() or (node.op == "Div" and not is_float(weight.dtype))
-        ):
-            return None  # dividing integers drops the fraction
+        if weight is not None and (weight.dtype not in _NUMBERS or (node.op == "Div" and is_integer(weight.dtype))):
+            return None
         operands.append(constant(weight.values(), weight.dtype) if weight is not None else name or None)
     return tuple(operands)
 
@@ -80,16 +81,19 @@ def _operands(draft: Draft, node: Node) -> tuple[Operand, ...] | None:
 def _clip(draft: Draft, node: Node, attributes: dict[str, Any]) -> Reading | None:
     """The largest number of a type is no bound: nothing finite lies beyond it."""
     reading = _plain(draft, node, attributes)
-    dtype = FLOAT_TYPES.get(draft.dtype(node.inputs[0]), np.dtype(np.float32))
-    largest = float(ml_dtypes.finfo(dtype).max)
+    if reading is None:
+        return None
+    operands = tuple(
+        _bound(draft.constants.get(name), own) for name, own in zip(node.inputs, reading.operands, strict=True)
+    )
+    return Reading(reading.rule, operands)
 
-    def bound(operand: Operand) -> Operand:
-        if not isinstance(operand, Rays):
-            return operand
-        values = operand.pos
-        return constant(np.where(np.abs(values) >= largest, np.copysign(np.inf, values), values), dtype)
 
-    return reading and Reading(reading.rule, tuple(bound(operand) for operand in reading.operands))
+def _bound(weight: Weight | None, operand: Operand) -> Operand:
+    if weight is None or not isinstance(operand, Rays) or not is_float(weight.dtype):
+        return operand
+    values, largest = operand.pos, float(ml_dtypes.finfo(weight.dtype).max)
+    return constant(np.where(np.abs(values) >= largest, np.copysign(np.inf, values), values), weight.dtype)
 
 
 def _prelu(draft: Draft, node: Node, attributes: dict[str, Any]) -> Reading | None:

@@ -54,13 +54,16 @@ def repair_slopes(model: Model, *, freeze: bool = False) -> Repaired:
     """
     draft = Draft(model, freeze=freeze)
     notes = []
-    for site in find_sites(draft):
-        if site.node.op == "PRelu" and len(site.region) == 1 and site.slope.value is not None and draft.opset >= 7:
-            after = _right(draft, site, site.slope.value)
-            if after.shape != site.slope.value.shape:
-                commit(draft, _with_slope(draft, site, after))
-                before = shown(site.slope.value.shape)
-                notes.append(f"'{site.node.label}': its slope of shape {before} was repaired to {shown(after.shape)}")
+    for scope in draft.scopes():
+        for site in find_sites(scope):
+            before = site.slope.value
+            if site.node.op != "PRelu" or len(site.region) > 1 or before is None or scope.opset < 7:
+                continue
+            after = _right(scope, site, before)
+            if after.shape != before.shape:
+                commit(scope, _with_slope(scope, site, after))
+                shapes = f"{shown(before.shape)} was repaired to {shown(after.shape)}"
+                notes.append(f"'{site.node.label}': its slope of shape {shapes}")
     return Repaired(finish(draft), tuple(notes), draft.frozen if draft.changed else frozenset())
 
 
@@ -74,8 +77,7 @@ def _right(draft: Draft, site: Site, slope: Array) -> Array:
 
 def _with_slope(draft: Draft, site: Site, slope: Array) -> Edit:
     names, old = Names(draft.index), site.node.inputs[1]
-    assert site.dtype is not None
-    change = Change(site.node, 1, Weight.of(slope.astype(site.dtype)))
+    change = Change(site.node, 1, Weight.of(slope.astype(draft.constants.need(old, "slope", site.node).dtype)))
     name = names.new(old, "repaired")
     node = rewired(site.node, [change], {change: name}, {})
     return Edit({site.node: (node,)}, {name: NewConstant(change.weight, old)})
@@ -98,7 +100,7 @@ def odd_slope(draft: Draft, site: Site) -> Iterator[str]:
             f"'{label}': the slope of shape {shown(value.shape)} belongs to the last axis of x {shown(x)}, which fits "
             f"only where that is as long as the channels; one slope a channel has shape {meant}"
         )
-    if site.dtype is not None and (count := _denormals(value, site.dtype)):
+    if site.dtype is not None and is_float(site.dtype) and (count := _denormals(value, site.dtype)):
         yield f"'{label}': {count:,} of {value.size:,} slopes are denormal, which some runtimes take as 0"
 
 
@@ -114,8 +116,9 @@ def denormal_weights(draft: Draft) -> Iterator[str]:
     """A sentence about the model's denormal weights, if there are any."""
     counts = {
         name: count
-        for name in draft.index.initializers
-        if (weight := draft.constants.get(name)) is not None
+        for scope in draft.scopes()
+        for name in scope.index.initializers
+        if (weight := scope.constants.get(name)) is not None
         and is_float(weight.dtype)
         and (count := _denormals(weight.values(), weight.dtype))
     }
@@ -128,6 +131,8 @@ def denormals_made(draft: Draft, constants: Iterable[NewConstant]) -> int:
     """How many denormal values new constants hold, beyond those in what they replace."""
     made = 0
     for new in constants:
+        if not is_float(new.weight.dtype):
+            continue
         old = draft.constants.get(new.like) if new.like else None
         before = _denormals(old.values(), old.dtype) if old is not None and is_float(old.dtype) else 0
         made += max(0, _denormals(new.weight.values(), new.weight.dtype) - before)
@@ -136,7 +141,7 @@ def denormals_made(draft: Draft, constants: Iterable[NewConstant]) -> int:
 
 def denormals_written(draft: Draft) -> Iterator[str]:
     """A sentence about the denormal values that the edits of a draft made, if there are any."""
-    if made := denormals_made(draft, draft.new.values()):
+    if made := sum(denormals_made(scope, scope.new.values()) for scope in draft.scopes()):
         yield f"{made:,} values were written that are denormal; some runtimes take them as 0"
 
 

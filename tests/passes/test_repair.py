@@ -303,3 +303,16 @@ def test_denormals_that_a_rewrite_makes_are_counted():
     assert "'n_p': split would write 2 denormal values that are not there now" in api.inspect(proto).notes
     notes = api.rewrite(proto, form="split", check=False).report.notes
     assert "2 values were written that are denormal; some runtimes take them as 0" in notes
+
+
+def test_slopes_inside_of_bodies_are_repaired_too():
+    text = """<ir_version: 8, opset_import: ["" : 17]> g (float[2,3,4,5] x, bool c) => (float[a,b,d,e] h) {
+      h = If (c) <then_branch = t () => (float[2,3,4,5] p) { p = PRelu(x, a) },
+                  else_branch = f () => (float[2,3,4,5] q) { q = Identity(x) }> }"""
+    proto = onnx.parser.parse_model(text)
+    proto.graph.initializer.append(numpy_helper.from_array(PER_CHANNEL, "a"))
+    found = repair_slopes(load(proto))
+    assert found.notes == ("'h/then_branch/p': its slope of shape [3] was repaired to [3, 1, 1]",)
+    v = RNG.normal(size=(2, 3, 4, 5)).astype(np.float32)
+    (value,) = run(found.model.proto, {"x": v, "c": np.array(True)})
+    np.testing.assert_allclose(value, prelu(v, PER_CHANNEL.reshape(3, 1, 1)), rtol=1e-6)
