@@ -1,4 +1,4 @@
-"""What PyTorch's exporters write of networks with nn.PReLU: every form that applies is put in, and computes the same."""
+"""What PyTorch's exporters write of networks with nn.PReLU: every form that applies computes the same."""
 
 import functools
 from pathlib import Path
