@@ -71,7 +71,7 @@ def test_split_is_checked_on_real_models_and_comes_back_bit_for_bit(path, slope_
             assert (before.reshape(-1) == after.reshape(-1)).all()
 
 
-#: gtcrn is gtcrn_simple with thousands of nodes about its shapes; it takes minutes.
+#: gtcrn is gtcrn_simple before it was simplified, with four times as many nodes; it takes minutes.
 SOME = [path for path in MODELS if FULL or path.stem != "gtcrn"]
 
 
