@@ -148,7 +148,7 @@ def test_any_forms_at_any_sites(drawn, data):
 def test_any_form_and_back(form, drawn):
     """Weights come back bit for bit, and slopes where they are determined: in an elementwise form they always are."""
     model, _ = drawn
-    there, _ = rewritten(model, form=form)
+    there, put_in = rewritten(model, form=form)
     back, choices = rewritten(there, to="prelu")
     slopes = [slope_of(model, node) for node in activations(model)]
     slopes = [slope for slope in slopes if tuple(np.unique(slope)) not in ((0.0,), (1.0,))]
@@ -162,8 +162,10 @@ def test_any_form_and_back(form, drawn):
     assert_bits(constants(model, op=False), constants(back, op=False))
     assert not {"Relu", "Max", "Min", "Neg", "Sub"} & {node.op_type for node in back.graph.node} or any_zero(model)
     x = feeds(model)
-    same = assert_same_bits if back.SerializeToString() == model.SerializeToString() else assert_close
-    same(run(model, x), run(back, x))
+    expected = run(model, x)
+    exact = {choice.form for choice in put_in} <= NEVER_FUSED and x["x"].dtype != np.float16
+    (assert_same_bits if exact else assert_close)(expected, run(there, x))
+    assert_close(expected, run(back, x))
 
 
 def any_zero(model):
