@@ -7,7 +7,9 @@ import pytest
 
 import onnx_prelu
 from onnx_prelu.graph.model import load, save
+from onnx_prelu.graph.walk import within
 from tests.constants import assert_bits, constants
+from tests.counts import FULL
 
 FOLDER = Path(__file__).parents[2] / "shared" / "models"
 MODELS = sorted(FOLDER.glob("*.onnx"))
@@ -67,3 +69,45 @@ def test_split_is_checked_on_real_models_and_comes_back_bit_for_bit(path, slope_
     if path.stem != "mnist_leaky":  # a LeakyRelu has no slope tensor
         for before, after in zip(constants(model, op=True), constants(back, op=True), strict=True):
             assert (before.reshape(-1) == after.reshape(-1)).all()
+
+
+#: gtcrn is gtcrn_simple before it was simplified, with four times as many nodes; it takes minutes.
+SOME = [path for path in MODELS if FULL or path.stem != "gtcrn"]
+
+
+def forms_of(sites, number):
+    """The forms that apply to a model; one of them, another one for each model, where not all tests run."""
+    forms = sorted({form for site in sites for form in site.possible} - {"prelu", "relu", "identity", "fold"})
+    return forms if FULL or not forms else [forms[number % len(forms)]]
+
+
+def ops(model):
+    return [node.op_type for graph in within(model.graph) for node in graph.node]
+
+
+@pytest.mark.parametrize("path", SOME, ids=lambda path: path.stem)
+def test_every_form_that_applies_is_checked_on_real_models_and_comes_back(path):
+    model, sites = onnx.load(path), onnx_prelu.inspect(path).sites
+    slopes = [value.reshape(-1) for value in constants(model, op=True)]
+    for form in forms_of(sites, MODELS.index(path)):
+        result = onnx_prelu.rewrite(path, to="relu", form=form, providers=["cpu"])
+        expected = [form if form in site.possible else "mirror" for site in sites]
+        assert [site.form for site in result.report.sites] == expected
+        (check,) = result.report.check
+        assert (check.status, {pair.status for pair in check.pairs}) == ("passed", {"passed"}), form
+        assert ops(result.model).count("PRelu") == 0
+        assert ops(result.model).count("LeakyRelu") == expected.count("leakyrelu")
+        back = onnx_prelu.rewrite(result.model, to="prelu", check=False).model
+        assert ops(back).count("PRelu") + ops(back).count("LeakyRelu") == len(sites)
+        assert_bits(constants(model, op=False), constants(back, op=False))
+        if "leakyrelu" not in expected and path.stem != "mnist_leaky":  # a LeakyRelu has no slope tensor
+            for before, after in zip(slopes, constants(back, op=True), strict=True):
+                assert (before == after.reshape(-1)).all()
+
+
+@pytest.mark.parametrize("path", SOME, ids=lambda path: path.stem)
+def test_to_relu_leaves_no_prelu_but_at_refused_sites(path):
+    result = onnx_prelu.rewrite(path, to="relu", providers=["cpu"])
+    assert [check.status for check in result.report.check] == ["passed"]
+    refused = sum(site.refused for site in result.report.sites)
+    assert ops(result.model).count("PRelu") + ops(result.model).count("LeakyRelu") == refused == 0
