@@ -129,9 +129,7 @@ def tied(a: Array) -> Lanes:
     """
     n = len(a)
     ones = np.ones(n)
-    return Lanes(
-        np.tile(np.arange(n), 2), np.concatenate([ones, -ones]), np.zeros(2 * n), np.concatenate([ones, -a])
-    )
+    return Lanes(np.tile(np.arange(n), 2), np.concatenate([ones, -ones]), np.zeros(2 * n), np.concatenate([ones, -a]))
 
 
 def kept(units: NDArray[np.intp], a: Array) -> Lanes:
