@@ -37,8 +37,8 @@ from .wide import refuse_overflow
 def plan_concat(draft: Draft, site: Site) -> Plan:
     """``[V·a, V·(1−a)]·[z; Relu(z)]``: one Relu a unit, exact up to the rounding of the longer sums.
 
-    ``V·a + V·(1−a)`` is V up to the rounding of the two. At ±inf, a product with an a or a 1−a of 0 and a sum of
-    infinities of different signs make NaN; NaN stays NaN.
+    ``V·a + V·(1−a)`` is V up to the rounding of the two. At +inf, a slope below 0 or above 1 gives inf − inf, which
+    is NaN, and so does 0·inf for a slope of 0 or 1; at −inf a slope of 0 does. NaN stays NaN.
 
     Raises:
         Refused: ``dtype``, ``opset``, ``type-unknown``, ``slope-enlarges``, ``runtime-slope``, ``slope-not-per-unit``,
@@ -63,7 +63,7 @@ def plan_tied(draft: Draft, site: Site) -> Plan:
     """``[V, V·(−a)]·Relu([z; −z])``, V stored once: exact up to the rounding of the longer sums.
 
     What is added to the file is one slope a unit, and what a step between the activation and a layer has for each lane.
-    An infinite pre-activation gives NaN where a sum meets inf − inf or 0·inf; NaN stays NaN.
+    At ±inf the result is PReLU's, but for 0·inf where the slope is 0, which is NaN at −inf. NaN stays NaN.
 
     Raises:
         Refused: What :func:`plan_concat` refuses.
