@@ -64,7 +64,7 @@ def drawn_feeds(proto):
     value = proto.graph.input[0].type.tensor_type
     dtype = onnx.helper.tensor_dtype_to_np_dtype(value.elem_type)
     shape = [dim.dim_value or 16 for dim in value.shape.dim]
-    return {"x": np.random.default_rng(0).normal(size=shape).astype(dtype)}
+    return {proto.graph.input[0].name: np.random.default_rng(0).normal(size=shape).astype(dtype)}
 
 
 def assert_forth_and_back(proto, form):
