@@ -62,7 +62,7 @@ def plan_concat(draft: Draft, site: Site) -> Plan:
 def plan_tied(draft: Draft, site: Site) -> Plan:
     """``[V, V·(−a)]·Relu([z; −z])``, V stored once: exact up to the rounding of the longer sums.
 
-    What is added to the file is one slope for each input of a layer, and what a step between the activation and a layer has for each lane.
+    What is added to the file is one slope for each input of a layer, and what a step on the way has for each lane.
     At ±inf the result is PReLU's, but for 0·inf where the slope is 0, which is NaN at −inf. NaN stays NaN.
 
     Raises:
