@@ -58,14 +58,18 @@ class Lanes:
         return np.unique(self.unit, return_index=True)[1]
 
     def bearing(self) -> Array:
-        """By what something that is added behind the activation is multiplied on each lane: 1 on a unit's first lane.
+        """By what something that is added behind the activation is multiplied on each lane, to be summed to itself.
 
-        The others get 0. The first lane's out has to be 1, so that the sum over the lanes is what was added.
+        That is 1 on a unit's first lane and 0 on the others, where the first lane's out is 1; where the outs of a unit
+        add up to 1, as those of concat do, it is 1 on every lane.
         """
-        result = np.zeros(len(self))
-        result[self.first()] = 1
-        assert np.all(self.out[result == 1] == 1)
-        return result
+        first = self.first()
+        if np.all(self.out[first] == 1):
+            result = np.zeros(len(self))
+            result[first] = 1
+            return result
+        assert np.allclose(np.bincount(self.unit, self.out) - 1, 0, atol=1e-12 * max(1, np.max(np.abs(self.out))))
+        return np.ones(len(self))
 
 
 def split(a: Array, in_producer: NDArray[np.bool_] | None = None, groups: int = 1) -> Lanes:
@@ -103,6 +107,29 @@ def split(a: Array, in_producer: NDArray[np.bool_] | None = None, groups: int = 
         slope=np.zeros(n + len(second)),
         out=np.concatenate([np.ones(n), np.where(inside, -np.sign(slopes), -slopes)])[order],
     )
+
+
+def concat(a: Array) -> Lanes:
+    """Two lanes a unit: z itself, (1, 1, a), then its Relu, (1, 0, 1−a); first all of the one kind, then of the other.
+
+    ``1−a`` is a float64, rounded with the column that it multiplies.
+
+    >>> concat(np.array([0.25, -3.0])).out
+    array([ 0.25, -3.  ,  0.75,  4.  ])
+    """
+    n = len(a)
+    return Lanes(np.tile(np.arange(n), 2), np.ones(2 * n), np.repeat([1.0, 0.0], n), np.concatenate([a, 1 - a]))
+
+
+def tied(a: Array) -> Lanes:
+    """Two Relu lanes a unit whatever its slope, (1, 0, 1) and (−1, 0, −a); first all positive ones, then the negative.
+
+    >>> tied(np.array([0.25, 0.0])).row
+    array([ 1.,  1., -1., -1.])
+    """
+    n = len(a)
+    ones = np.ones(n)
+    return Lanes(np.tile(np.arange(n), 2), np.concatenate([ones, -ones]), np.zeros(2 * n), np.concatenate([ones, -a]))
 
 
 def kept(units: NDArray[np.intp], a: Array) -> Lanes:

@@ -127,7 +127,7 @@ def pair_slope(row: Array, other_row: Array, column: Array, other_column: Array,
         ratio = _interval(column, other_column, dtype, ulps)
         if scale and ratio:
             low, high = scale[0] * ratio[0], scale[1] * ratio[1]
-            value = _shortest(low, high, dtype)
+            value = shortest(low, high, dtype)
             if value is not None:
                 return Recovered(-sign * value, False, grade)
     return None
@@ -168,14 +168,14 @@ def _reproducing(base: Array, target: Array, sign: float, dtype: DTypeLike) -> R
         return None
     floats = _floats_between(low, high, dtype)
     if floats is None:  # too many to try: any short decimal inside reproduces the values, as all of them do
-        value = _shortest(low, high, dtype)
+        value = shortest(low, high, dtype)
         reproduces = value is not None and np.array_equal(round_to(value * b, dtype), t)
         return Recovered(sign * value, False, Grade.REPRODUCED) if value is not None and reproduces else None
     good = [a for a in floats if np.array_equal(round_to(a * b, dtype), t)]
     if not good:
         return None
-    shortest = min(good, key=lambda a: len(_decimal(a, dtype)))
-    return Recovered(sign * shortest, len(good) == 1, Grade.REPRODUCED)
+    found = min(good, key=lambda a: len(_decimal(a, dtype)))
+    return Recovered(sign * found, len(good) == 1, Grade.REPRODUCED)
 
 
 def _product_interval(base: Array, target: Array, dtype: DTypeLike) -> tuple[float, float]:
@@ -207,7 +207,7 @@ def _decimal(value: float, dtype: DTypeLike) -> str:
     return str(np.asarray(value).astype(dtype)).split("e")[0].strip("0.")
 
 
-def _shortest(low: float, high: float, dtype: DTypeLike) -> float | None:
+def shortest(low: float, high: float, dtype: DTypeLike) -> float | None:
     """The number of ``dtype`` in [low, high] with the fewest digits."""
     if not np.isfinite(high):
         high = max(2 * low, 1.0)

@@ -1,4 +1,4 @@
-"""Is a tensor constant, and what is its value: behind Constant, Identity, Cast, Reshape and their like.
+"""Is a tensor constant, and what is its value: behind Constant, Identity, Cast, Reshape, Mul and their like.
 
 An initializer that is also a graph input can be overridden by the caller: from IR version 4 on it is no constant,
 unless the user freezes it. In IR version 3 the format forces every initializer into the inputs; there it is one.
@@ -22,8 +22,8 @@ from .values import array
 from .weights import Weight
 
 FOLDED = frozenset({
-    "Cast", "CastLike", "Constant", "ConstantOfShape", "DequantizeLinear", "Expand", "Flatten", "Identity", "Neg",
-    "Reshape", "Squeeze", "Transpose", "Unsqueeze",
+    "Cast", "CastLike", "Concat", "Constant", "ConstantOfShape", "DequantizeLinear", "Expand", "Flatten", "Identity",
+    "Mul", "Neg", "Reshape", "Squeeze", "Transpose", "Unsqueeze",
 })  # fmt: skip
 """Ops through which a constant is followed."""
 

@@ -110,9 +110,7 @@ def _alone(draft: Draft, plan: Plan, x: str, wide: dict[str, Plan], sources: tup
     before = _Side([draft.place.body.node[slot] for slot in slots], [])
     after = _Side([node.proto for slot in slots for node in draft.index.slots[slot]], [])
     inputs = {x: known}
-    if previous is not None:
-        assert previous.seam is not None
-        seam = previous.seam
+    if previous is not None and (seam := previous.seam) is not None:
         narrow = f"{x}/alone"
         if known.shape is None or previous.unit_axis is None:
             return None

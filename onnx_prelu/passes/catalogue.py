@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from ..algebra.forms import FORMS
 from ..graph.draft import Draft
+from .beside import plan_concat, plan_tied
 from .elementwise import plan_elementwise
 from .plan import Plan
 from .sites import Site
@@ -15,11 +16,13 @@ from .wide import plan_split
 Planner = Callable[[Draft, Site], Plan]
 """Plans a form at a site, or raises Refused."""
 
-FORM_NAMES: tuple[str, ...] = ("split", *FORMS)
+FORM_NAMES: tuple[str, ...] = ("split", "concat", "tied", *FORMS)
 """The forms that ``--form`` takes, in the order in which they are listed."""
 
 SLOPE_PLACES: tuple[str, ...] = ("consumer", "producer")
 """Where split can put the slope."""
+
+_BESIDE: Mapping[str, Planner] = {"concat": plan_concat, "tied": plan_tied}
 
 
 def planners(form: str, slope_in: str = "consumer", slope_shapes: Sequence[str] = ("",)) -> tuple[Planner, ...]:
@@ -33,6 +36,8 @@ def planners(form: str, slope_in: str = "consumer", slope_shapes: Sequence[str] 
     """
     if form == "split":
         return (partial(plan_split, slope_in_producer=slope_in == "producer"),)
+    if form in _BESIDE:
+        return (_BESIDE[form],)
     if form == "prelu":
         return tuple(partial(plan_elementwise, form, slope_shape=shape) for shape in slope_shapes)
     return (partial(plan_elementwise, form),)

@@ -6,6 +6,7 @@ after the spelled sites, from the first layer to the last.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +21,7 @@ from .placed import Placed
 from .plan import Plan
 from .repair import denormals_made, odd_slope, repeated_slope
 from .sites import Site, Slope, find_sites, named, names_of, require_broadcast
+from .unite import plan_unite
 
 ALSO: tuple[str, ...] = ("Abs",)
 """What ``--also`` takes."""
@@ -126,9 +128,9 @@ def _fold(draft: Draft, node: Node, policy: Policy) -> Iterator[tuple[Plan | Non
 
 
 def _foldable(draft: Draft, node: Node, policy: Policy) -> Plan | None:
-    for shape in policy.slope_shapes:
+    for plan_back, shape in itertools.product((plan_fold, plan_unite), policy.slope_shapes):
         try:
-            plan = plan_fold(draft, node, slope_shape=shape)
+            plan = plan_back(draft, node, slope_shape=shape)
             policy.allows(Placed.after(draft, plan))
         except Refused:
             continue

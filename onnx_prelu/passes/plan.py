@@ -49,7 +49,7 @@ class Plan:
         unit_axis: The axis of the units, counted from the end; None where one slope serves all.
         between: The nodes between the activation and the layers behind it, in a wide form.
         lanes: The lanes of a wide form.
-        seam: How units and lanes of a wide form relate.
+        seam: How units and lanes of a wide form relate; None where the pre-activation stays as it is.
         note: Something that the user should know of this plan.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -21,6 +22,9 @@ Forms: TypeAlias = str | Sequence[str] | Mapping[str, str] | None
 
 TIES: tuple[str, ...] = ("identity", "relu", "leakyrelu", "prelu", "split", "max", "mirror-min", "mirror", "mirror-mul")
 """For a target, of forms that put in as many nodes the first of these; those of equal bits stand before the others."""
+
+LAST_RESORT: tuple[str, ...] = ("concat", "tied")
+"""For a target, forms that are taken only where no other fits: their nodes are few, but layers behind them double."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,9 @@ def for_target(
     first = (*(name for name in SIMPLER if name in candidates), *((form,) if form else ()))
 
     def cost(plan: Plan) -> float:
-        return 0.0 if plan.form in first else nodes_put_in(plan)
+        if plan.form in first:
+            return 0.0
+        return math.inf if plan.form in LAST_RESORT else nodes_put_in(plan)
 
     found = Policy(
         tuple(dict.fromkeys((*first, *candidates))),

@@ -174,7 +174,7 @@ def put_lanes(
         *(change for step in layers.after.steps for change in step.changes(lanes)),
         *(reading.take_columns(lanes) for reading in layers.after.layers),
     ]
-    named = {change: _name(draft, names, change, suffix) for change in changes}
+    named = {change: constant_name(draft, names, change, suffix) for change in changes}
     for change in changes:
         refuse_overflow(change)
     place = layers.before.output
@@ -196,7 +196,7 @@ def put_lanes(
     return Edit(nodes, {**made, **(constants or {})}, widened)
 
 
-def _name(draft: Draft, names: Names, change: Change, suffix: str) -> str:
+def constant_name(draft: Draft, names: Names, change: Change, suffix: str) -> str:
     """The new constant's name; one that an earlier edit made for this reader alone is made again under its name."""
     current = change.node.inputs[change.position]
     if current in draft.new and len(draft.index.uses(current)) == 1:

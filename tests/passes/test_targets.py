@@ -164,7 +164,7 @@ def test_a_reader_sees_the_rules_in_the_report():
     rule = "marabou takes Mul with a constant of shape scalar as input 1 only; here it is [2, 1, 1] as input 0"
     assert line.startswith(f"site 'n_h': no form fits marabou: as it is, {rule}; ")
     assert "; prelu: marabou does not take PRelu" in line
-    assert "; split: the activation 'h' is an output of the graph; " in line
+    assert "; split, concat, tied: the activation 'h' is an output of the graph; " in line
 
 
 CONTRADICTIONS = {
