@@ -52,7 +52,7 @@ def exchange(draft: Draft, edit: Edit) -> Exchange:
 def _unread(
     draft: Draft, tensors: list[str], gone: set[Node], read: frozenset[str]
 ) -> Iterator[onnx.TensorProto | Node]:
-    """Initializers, and nodes that only compute a constant, of these tensors or behind them, that nothing reads any more.
+    """Initializers, and nodes that only compute a constant, of these tensors or behind them, that nobody reads then.
 
     Args:
         draft: The scope.
