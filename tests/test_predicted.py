@@ -78,3 +78,46 @@ def test_a_weight_that_another_layer_reads_stays():
     assert site.predicted["split"]["macs"] == 2 * 3 * 3 * 2
     assert site.predicted["mirror"]["macs"] == 0
     assert_as_predicted(model)
+
+
+@pytest.mark.parametrize(
+    ("body", "producer", "consumers"),
+    [
+        ("h = MatMul(x, w) y = PRelu(h, a)", "MatMul h", ["output y"]),
+        ("h = MatMul(x, w) i = Add(h, a) p = PRelu(i, a) y = MatMul(p, w)", "MatMul h", ["MatMul y"]),
+        ("p = PRelu(x, a) y = Mul(p, p)", "input x", ["Mul y"]),
+        ("h = Tanh(x) y = PRelu(h, a) z = MatMul(y, w)", "Tanh h", ["MatMul z", "output y"]),
+        ("h = Add(x, x) p = PRelu(h, a) z = Neg(p) y = Add(p, z)", "Add h", ["Neg z", "Add y"]),
+    ],
+)
+def test_the_neighbours(body, producer, consumers):
+    model = onnx.parser.parse_model(f"""
+        <ir_version: 8, opset_import: ["" : 17]> g (float[2, 3] x) => (float[2, 3] y)
+        <float[3, 3] w = {{1, 2, 3, 4, 5, 6, 7, 8, 9}}, float[3] a = {{0.1, 0.2, 0.3}}> {{ {body} }}
+    """)
+    (site,) = onnx_prelu.inspect(model).sites
+    assert f"{site.producer.op} {site.producer.node}" == producer
+    assert [f"{each.op} {each.node}" for each in site.consumers] == consumers
+
+
+NET = """
+    <ir_version: 8, opset_import: ["" : 17]> g (float{} x) => (float[M, 3] y)
+    <float[3, 3] w = {{1, 2, 3, 4, 5, 6, 7, 8, 9}}, float[3] a = {{0.1, 0.2, 0.3}}> {{ h = MatMul(x, w) y = PRelu(h, a) }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "hint"),
+    [
+        ("[N, 3]", {}, "--dim N=4"),
+        ("[N, 3]", {"dim": {"N": 2}}, ""),
+        ("[N, 3]", {"input_shape": {"x": (2, 3)}}, ""),
+        ("[?, 3]", {}, "--input-shape x:4,…"),
+        ("[2, 3]", {}, ""),
+    ],
+)
+def test_unknown_costs_name_the_option_that_makes_them_known(shape, options, hint):
+    report = onnx_prelu.inspect(onnx.parser.parse_model(NET.format(shape)), **options)
+    told = [note for note in report.notes if "unknown" in note]
+    assert told == ([f"what is unknown depends on the size of the input; fix it: {hint}"] if hint else [])
+    assert (report.before.macs is None) == bool(hint)
