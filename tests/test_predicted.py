@@ -102,7 +102,8 @@ def test_the_neighbours(body, producer, consumers):
 
 NET = """
     <ir_version: 8, opset_import: ["" : 17]> g (float{} x) => (float[M, 3] y)
-    <float[3, 3] w = {{1, 2, 3, 4, 5, 6, 7, 8, 9}}, float[3] a = {{0.1, 0.2, 0.3}}> {{ h = MatMul(x, w) y = PRelu(h, a) }}
+    <float[3, 3] w = {{1, 2, 3, 4, 5, 6, 7, 8, 9}}, float[3] a = {{0.1, 0.2, 0.3}}>
+    {{ h = MatMul(x, w) y = PRelu(h, a) }}
 """
 
 
