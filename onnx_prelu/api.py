@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,14 +17,17 @@ from .errors import CheckFailed, NotMet, ProviderNotRun
 from .graph.draft import Draft
 from .graph.edit import finish
 from .graph.model import Model, load, save
+from .graph.types import TensorType, infer
 from .graph.versions import with_versions
 from .graph.walk import uses
 from .measure.checking import check as check_room
 from .measure.costs.cost import cost
+from .measure.costs.predicted import predicted
 from .measure.inputs.draw import InputOptions, require_sensible
 from .measure.latency import bench as bench_room
 from .passes.alone import sites_alone, unseen
-from .passes.engine import Scope, inspect_sites, rewrite_sites
+from .passes.choose import Choice
+from .passes.engine import Inspected, Scope, inspect_sites, rewrite_sites
 from .passes.plan import Plan
 from .passes.repair import Repaired, repair_slopes
 from .passes.request import Forms, Request, asked_target, decide, for_target
@@ -303,10 +306,14 @@ def inspect(
     loaded, taker = repaired.model, asked_target(target, ops)
     draft = Draft(loaded, freeze=freeze)
     scope = Scope(tuple(only), tuple(skip), tuple(also))
-    choices = inspect_sites(draft, scope, for_target(taker) if taker else None)
-    report = Report("inspect", _name(loaded), sites=tuple(choices))
-    report = report.with_notes(notes.of_inspect(report, draft, taker, repaired))
-    return replace(report, before=cost(loaded, _sizes(loaded, input_shape, dim)))
+    sizes = _sizes(loaded, input_shape, dim)
+    now = cost(loaded, sizes)
+    types = infer(loaded, sizes)
+    choices = [
+        _with_predictions(site, types) for site in inspect_sites(draft, scope, for_target(taker) if taker else None)
+    ]
+    report = Report("inspect", _name(loaded), sites=tuple(choices), before=now)
+    return report.with_notes(notes.of_inspect(report, draft, taker, repaired))
 
 
 # ── the parts of a report ─────────────────────────────────────────────────────────────────────────────────────
@@ -314,6 +321,12 @@ def inspect(
 
 def _name(model: Model) -> str:
     return str(model.path) if model.path is not None else model.proto.graph.name
+
+
+def _with_predictions(site: Inspected, types: dict[str, TensorType]) -> Choice:
+    """A site with what the model's costs would grow by, for each form that it can take."""
+    changes = {plan.form: asdict(predicted(site.draft, plan.edit, types)) for plan in site.plans}
+    return replace(site.choice, predicted=changes)
 
 
 def _repaired(model: Model, fix_slopes: bool, freeze: bool) -> Repaired:

@@ -44,8 +44,29 @@ def of_rewrite(
 def of_inspect(report: Report, draft: Draft, target: Target | None, repaired: Repaired) -> list[str]:
     """The notes of ``inspect``; the arguments are those of :func:`of_rewrite`."""
     fit = [*counted(report.sites or (), target), *outside(draft, target)] if target else []
-    return [*fit, *repaired.notes, *_of_slopes(report), *denormal_weights(draft)]
+    return [*fit, *repaired.notes, *_of_slopes(report), *denormal_weights(draft), *_of_sizes(report, draft.model)]
 
 
 def _of_slopes(report: Report) -> list[str]:
     return [note for choice in report.sites or () for note in choice.notes]
+
+
+def _of_sizes(report: Report, model: Model) -> list[str]:
+    """Which options would tell the costs that are not known, where it is the model's inputs that leave them open."""
+    if report.before is None or None not in (report.before.macs, report.before.activation_bytes):
+        return []
+    weights = {tensor.name for tensor in model.proto.graph.initializer}
+    dims: dict[str, None] = {}
+    shapes: dict[str, None] = {}
+    for value in model.proto.graph.input:
+        if value.name in weights or value.name in report.before.sizes:
+            continue
+        sizes = value.type.tensor_type.shape.dim
+        dims.update((size.dim_param, None) for size in sizes if size.dim_param)
+        if not sizes or not all(size.dim_value or size.dim_param for size in sizes):
+            shapes[value.name] = None
+    given = [f"--dim {dim}=4" for dim in dims] + [f"--input-shape {name}:4,…" for name in shapes]
+    if not given:
+        return []
+    what = "inputs" if len(model.proto.graph.input) > 1 else "the input"
+    return [f"what is unknown depends on the size of {what}; fix it: {' '.join(given)}"]

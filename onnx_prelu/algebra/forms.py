@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -74,6 +75,10 @@ FORMS: dict[str, tuple[Expression, ...]] = {
         lambda o, x, a, k: o.Min(x, o.Mul(k(a), x)),
     ),
 }
+
+
+_SLOPELESS = frozenset({"relu", "identity"})
+"""Forms that read no slope, and so have one of their own."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,8 @@ def prove(form: str, a: Array, dtype: DTypeLike) -> Proof:
     ('Mul', 'Min')
     """
     refusal: Refused | None = None
+    if form in _SLOPELESS and np.any(a != (own := _own_slope(FORMS[form][0]))):
+        raise _other_slope(form, own, a)
     for expression in FORMS[form]:
         try:
             return _prove(form, expression, np.asarray(a, np.float64), dtype)
@@ -154,9 +161,19 @@ def _prove(form: str, expression: Expression, a: Array, dtype: DTypeLike) -> Pro
             raise
         raise Refused("positive-side", f"{form} with slope {show(a)}: {refused.reason.text}") from None
     if np.any(found != a):
-        raise Refused("other-slope", f"{form} has slope {show(found)}, and the slope here is {show(a)}")
+        raise _other_slope(form, found, a)
     equal_bits = (is_integer(dtype) or correctly_rounded(rays)) and bool(np.all(rays.neg == a))
     return Proof(expression, rays, tuple(builder.ops), equal_bits)
+
+
+def _other_slope(form: str, found: Array, a: Array) -> Refused:
+    return Refused("other-slope", f"{form} has slope {show(found)}, and the slope here is {show(a)}")
+
+
+@cache
+def _own_slope(expression: Expression) -> Array:
+    """The slope of an expression that reads none, evaluated once for all sites."""
+    return slope(expression(_RaysBuilder(np.float64), IDENTITY, None, lambda _: None))
 
 
 RUNTIME_SAMPLES = np.array([-2.5, -0.5, 0.0, 0.25, 0.75, 1.0, 1.5, 3.0])

@@ -135,17 +135,13 @@ def finish(draft: Draft) -> Model:
 
 
 def _write(draft: Draft, body: Body, ir_version: int) -> None:
-    """Put a scope's nodes and constants into a copy of its body; bodies inside are written after it.
-
-    A function has no initializers, and before IR version 4 every initializer of a graph has to be an input of it, which
-    a body's signature does not allow: there, new constants are Constant nodes, before all others.
-    """
+    """Put a scope's nodes and constants into a copy of its body; bodies inside are written after it."""
     before = draft.place.body
     nodes = [node.proto for node in draft.index.nodes()]
     gone = {name for node in before.node for name in node.output} | draft.dropped
     gone -= {name for node in nodes for name in node.output}
     top = draft.place.outer is None and isinstance(body, onnx.GraphProto)
-    if isinstance(body, onnx.GraphProto) and (top or ir_version >= 4):
+    if isinstance(body, onnx.GraphProto) and takes_initializers(draft, ir_version):
         _refill(body.initializer, _initializers(draft))
     else:
         nodes[:0] = [_constant_node(name, constant.weight) for name, constant in draft.new.items()]
@@ -156,6 +152,15 @@ def _write(draft: Draft, body: Body, ir_version: int) -> None:
         annotations = [each for each in before.quantization_annotation if each.tensor_name not in gone]
         _refill(body.quantization_annotation, annotations)
     _refill(body.value_info, _value_info(draft, gone))
+
+
+def takes_initializers(draft: Draft, ir_version: int) -> bool:
+    """Whether new constants are initializers; else they are Constant nodes, before all others.
+
+    A function has no initializers, and before IR version 4 every initializer of a graph has to be an input of it, which
+    a body's signature does not allow.
+    """
+    return isinstance(draft.place.body, onnx.GraphProto) and (draft.place.outer is None or ir_version >= 4)
 
 
 def _constant_node(name: str, weight: Weight) -> onnx.NodeProto:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ class Weight:
         """A weight of values that are at hand."""
         return cls(lambda: array, array.shape, array.dtype)
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, ...]:
         """The shape with the takes applied."""
         return tuple(

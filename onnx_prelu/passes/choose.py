@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import BadUsage, Reason, Refused
 from ..graph.draft import Draft
 from .catalogue import FORM_NAMES, SLOPE_PLACES, planners
+from .neighbours import Neighbour
 from .patterns import matches, require_match
 from .placed import Placed
 from .plan import Plan
@@ -200,6 +201,10 @@ class Choice:
         asked: The form that the user asked for at this site by name, or None.
         fits: Whether the site fits the target, as it is (``inspect``) or as it is left; None where there is no target.
         notes: What is odd about the slope, in sentences.
+        producer: The linear layer before the site, or what stands there instead (``inspect``).
+        consumers: What reads the site (``inspect``).
+        predicted: For each possible form, by how much the model's costs would grow if this site alone took it
+            (``inspect``).
     """
 
     node: str
@@ -214,6 +219,9 @@ class Choice:
     asked: str | None = None
     fits: bool | None = None
     notes: tuple[str, ...] = ()
+    producer: Neighbour | None = None
+    consumers: tuple[Neighbour, ...] = ()
+    predicted: Mapping[str, Mapping[str, int | None]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def choose(draft: Draft, site: Site, policy: Policy) -> tuple[Plan | None, Choice]:

@@ -16,6 +16,7 @@ from ..graph.edit import commit
 from ..graph.index import Node
 from .choose import Choice, Policy, SlopeSummary, attempt, choose, misfit, nothing_asked
 from .fold import plan_fold
+from .neighbours import maker_of, readers_of
 from .patterns import matches, require_match
 from .placed import Placed
 from .plan import Plan
@@ -144,7 +145,22 @@ def _folded(plan: Plan) -> Choice:
     return Choice(plan.node.label, "fold", False, plan.note, {}, "Relu(x)", summary, "rounding", ("fold",))
 
 
-def inspect_sites(draft: Draft, scope: Scope, policy: Policy | None = None) -> list[Choice]:
+@dataclass(frozen=True)
+class Inspected:
+    """What could be done at a site.
+
+    Attributes:
+        draft: The scope that it stands in.
+        choice: What is told of it.
+        plans: The forms that apply, planned and not committed.
+    """
+
+    draft: Draft
+    choice: Choice
+    plans: Sequence[Plan]
+
+
+def inspect_sites(draft: Draft, scope: Scope, policy: Policy | None = None) -> list[Inspected]:
     """What could be done at each site: every form planned, none committed.
 
     Args:
@@ -155,17 +171,18 @@ def inspect_sites(draft: Draft, scope: Scope, policy: Policy | None = None) -> l
     policy = policy or nothing_asked()
     found = [_found(body, scope.also, folds=True) for body in draft.scopes()]
     meant = scope.among([name for body in found for name in body.names()])
-    choices: list[Choice] = []
+    inspected: list[Inspected] = []
     for body in found:
-        choices.extend(_inspected(body.draft, site, policy) for site in body.sites if meant(list(named(site))))
+        inspected.extend(_inspected(body.draft, site, policy) for site in body.sites if meant(list(named(site))))
         for node in body.relus:
             plan = _foldable(body.draft, node, policy) if meant(names_of(node)) else None
             if plan is not None:
-                choices.append(replace(_folded(plan), form=None, exactness=None))
-    return choices
+                choice = replace(_folded(plan), form=None, exactness=None)
+                inspected.append(_placed(body.draft, choice, plan.activation, [plan]))
+    return inspected
 
 
-def _inspected(draft: Draft, site: Site, policy: Policy) -> Choice:
+def _inspected(draft: Draft, site: Site, policy: Policy) -> Inspected:
     refusals: dict[str, Reason] = {}
     plans = [plan for form in policy.forms if (plan := attempt(form, draft, site, policy, refusals)) is not None]
     choice = Choice(
@@ -179,12 +196,17 @@ def _inspected(draft: Draft, site: Site, policy: Policy) -> Choice:
         possible=tuple(plan.form for plan in plans),
         notes=(*odd_slope(draft, site), *repeated_slope(site), *_denormals(draft, plans)),
     )
-    if policy.taker is None:
-        return choice
-    unfit = misfit(draft, site, policy)
-    if unfit is None:
-        return replace(choice, fits=True, reason=f"fits {policy.taker} as it is")
-    return replace(choice, fits=False, reason=f"does not fit {policy.taker} as it is: {unfit.text}")
+    if policy.taker is not None:
+        unfit = misfit(draft, site, policy)
+        fits, taker = unfit is None, policy.taker
+        told = f"fits {taker} as it is" if unfit is None else f"does not fit {taker} as it is: {unfit.text}"
+        choice = replace(choice, fits=fits, reason=told)
+    return _placed(draft, choice, (site.x, site.y), plans)
+
+
+def _placed(draft: Draft, choice: Choice, activation: tuple[str, str], plans: Sequence[Plan]) -> Inspected:
+    x, y = activation
+    return Inspected(draft, replace(choice, producer=maker_of(draft, x), consumers=readers_of(draft, y)), plans)
 
 
 def _denormals(draft: Draft, plans: Sequence[Plan]) -> Iterator[str]:

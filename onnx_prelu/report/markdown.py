@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from .page import Column, Lines, Table, headline, sections
+from .page import headline, sections
+from .tables import Column, Lines, Table
 
 if TYPE_CHECKING:
     from .report import Report

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from . import words
+from .around import sites_around
+from .tables import Column, Lines, Section, Table
 from .verdicts import Line, check_lines, latency_lines
 
 if TYPE_CHECKING:
@@ -19,39 +21,8 @@ if TYPE_CHECKING:
 FULL_LIST = 20
 """Up to here sites are listed one by one; beyond, they are counted by form and the refused ones listed."""
 
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a table.
-
-    Attributes:
-        title: What stands at its head.
-        kind: ``"name"`` for what is copied from the model, ``"number"``, or ``"text"``.
-    """
-
-    title: str
-    kind: Literal["name", "number", "text"] = "text"
-
-
-@dataclass(frozen=True)
-class Table:
-    """A section of rows, one text a column; a text may have several lines."""
-
-    title: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[str, ...], ...]
-    foot: str = ""
-
-
-@dataclass(frozen=True)
-class Lines:
-    """A section of sentences."""
-
-    title: str
-    lines: tuple[Line, ...]
-
-
-Section = Table | Lines
+_NAMED = 5
+"""So many sites are named where a reason holds for many."""
 
 
 def headline(report: Report) -> str:
@@ -67,6 +38,8 @@ def sections(report: Report) -> Iterator[Section]:
         inspected = report.command == "inspect"
         head, tell = ("possible", _inspected) if inspected else ("put in", _decided)
         yield from _sites(report.sites, head, tell)
+        if inspected and len(report.sites) <= FULL_LIST:
+            yield from sites_around(report.sites)
     if report.before is not None:
         yield _costs(report.before, report.after)
     if report.check:
@@ -122,13 +95,21 @@ def _decided(site: Choice) -> _Told:
     return _Told(f"{site.form or 'stays'}{promise}", (site.reason,) if site.reason else (), site.refused)
 
 
+_PLAIN = frozenset({"same-form", "other-slope", "slope-not-uniform"})
+"""Codes of refusals that follow from what is listed of a site: how it is written, and its slope."""
+
+
 def _inspected(site: Choice) -> _Told:
     forms: dict[str, list[str]] = {}
     for form, reason in site.refusals.items():
-        forms.setdefault(reason.text, []).append(form)
-    why = tuple(f"not {', '.join(names)}: {text}" for text, names in forms.items())
-    why = (site.reason, *why) if site.reason and site.fits is not None else why
-    return _Told(", ".join(site.possible) or "none", why, not site.possible)
+        forms.setdefault("" if reason.code in _PLAIN else reason.text, []).append(form)
+    plain = forms.pop("", None)
+    why = [f"not {', '.join(names)}: {text}" for text, names in forms.items()]
+    if plain:
+        why.append(f"not {', '.join(plain)}: what is written here already, or a PReLU of another slope")
+    if site.reason and site.fits is not None:
+        why.insert(0, site.reason)
+    return _Told(", ".join(site.possible) or "none", tuple(why), not site.possible)
 
 
 def _sites(sites: Sequence[Choice], head: str, tell: Callable[[Choice], _Told]) -> Iterator[Table]:
@@ -150,12 +131,24 @@ def _listed(head: str, told: Iterable[tuple[Choice, _Told]]) -> Table:
 def _counted(head: str, told: Iterable[tuple[Choice, _Told]]) -> Table:
     counts = Counter(what.outcome for _, what in told)
     rows = tuple((outcome, f"{count:,}") for outcome, count in counts.most_common())
-    return Table("Sites", (Column(head), Column("sites", "number")), rows)
+    foot = "site by site with --json, with what stands around each and what each form would change"
+    return Table("Sites", (Column(head), Column("sites", "number")), rows, foot if head == "possible" else "")
 
 
 def _reasons(told: Iterable[tuple[Choice, _Told]]) -> Iterator[Table]:
-    if rows := tuple((site.node, why) for site, what in told for why in what.why):
+    """Why, each reason once with the sites that it holds for."""
+    sites: dict[str, list[str]] = {}
+    for site, what in told:
+        for why in what.why:
+            sites.setdefault(why, []).append(site.node)
+    rows = tuple((_together(names), why) for why, names in sites.items())
+    if rows:
         yield Table("Reasons", (Column("site", "name"), Column("why")), rows)
+
+
+def _together(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
 
 
 def _costs(before: Cost, after: Cost | None) -> Table:

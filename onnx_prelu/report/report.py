@@ -143,6 +143,9 @@ def _site(choice: Choice) -> dict[str, Any]:
         "exactness": choice.exactness,
         "possible": choice.possible,
         "fits": choice.fits,
+        "producer": None if choice.producer is None else asdict(choice.producer),
+        "consumers": [asdict(consumer) for consumer in choice.consumers],
+        "predicted": choice.predicted,
     }
 
 

@@ -9,7 +9,8 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from .page import Lines, Table, headline, sections
+from .page import headline, sections
+from .tables import Lines, Table
 
 if TYPE_CHECKING:
     from .report import Report

@@ -45,6 +45,17 @@ def change(before: int | None, after: int | None, *, say: Callable[[int | None],
     return f"{text} ({after / before:.2f}x)" if before and after else text
 
 
+def growth(by: int | None, *, say: Callable[[int | None], str] = amount) -> str:
+    """By how much something grows.
+
+    >>> growth(1_200), growth(-3), growth(0), growth(None)
+    ('+1,200', '-3', 'same', 'unknown')
+    """
+    if by is None:
+        return UNKNOWN
+    return f"{'-' if by < 0 else '+'}{say(abs(by))}" if by else "same"
+
+
 def number(value: float | None) -> str:
     """A measured number, in two significant digits: enough to compare, few enough to read.
 

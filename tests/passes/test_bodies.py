@@ -289,7 +289,7 @@ def test_before_ir_4_new_constants_of_a_body_are_nodes():
     ],
 )
 def test_sites_of_bodies_go_by_their_path_and_by_their_own_name(pattern, expected):
-    choices = inspect_sites(Draft(load(model(IN_THEN))), Scope((pattern,)))
+    choices = [site.choice for site in inspect_sites(Draft(load(model(IN_THEN))), Scope((pattern,)))]
     assert [choice.node for choice in choices] == expected
 
 

@@ -153,6 +153,6 @@ def test_a_slope_that_does_not_leave_x_alone_is_no_site_or_refused_by_its_code(f
 
 def refusals(model):
     return {
-        choice.node: {reason.code for form, reason in choice.refusals.items()}
-        for choice in inspect_sites(Draft(load(model)), Scope())
+        site.choice.node: {reason.code for form, reason in site.choice.refusals.items()}
+        for site in inspect_sites(Draft(load(model)), Scope())
     }

@@ -299,7 +299,7 @@ PATTERNS = [
 @pytest.mark.parametrize(("scope", "expected"), PATTERNS)
 def test_only_and_skip(scope, expected):
     proto = model("h = PRelu(x, a)  g = PRelu(h, a)", inputs="float[N,3] x", outputs="float[N,3] g, float[N,3] h")
-    assert [choice.node for choice in inspect_sites(Draft(load(proto)), Scope(*scope))] == expected
+    assert [site.choice.node for site in inspect_sites(Draft(load(proto)), Scope(*scope))] == expected
 
 
 @pytest.mark.parametrize("scope", [(("nothing*",), ()), ((), ("n_z",))])
@@ -311,13 +311,13 @@ def test_a_pattern_that_matches_nothing_is_an_error(scope):
 def test_exact_names_come_before_globs():
     proto = model("h = PRelu(x, a)  g = PRelu(h, a)", inputs="float[N,3] x", outputs="float[N,3] g, float[N,3] h")
     proto.graph.node[0].name = "n_[gh]"
-    assert [choice.node for choice in inspect_sites(Draft(load(proto)), Scope(("n_[gh]",)))] == ["n_[gh]"]
+    assert [site.choice.node for site in inspect_sites(Draft(load(proto)), Scope(("n_[gh]",)))] == ["n_[gh]"]
 
 
 def test_unnamed_nodes_go_by_their_output():
     proto = model("h = PRelu(x, a)", inputs="float[N,3] x", outputs="float[N,3] h")
     proto.graph.node[0].name = ""
-    (choice,) = inspect_sites(Draft(load(proto)), Scope(("h",)))
+    (choice,) = (site.choice for site in inspect_sites(Draft(load(proto)), Scope(("h",))))
     assert choice.node == "h"
 
 

@@ -66,13 +66,14 @@ def test_a_slope_that_was_meant_for_the_channels_is_repaired_where_asked(name):
 def test_inspect_says_what_it_should_be(name):
     x, shape, right = REPAIRED[name]
     report = api.inspect(model(PER_CHANNEL.reshape(shape), x))
-    (note,) = report.notes
+    note = report.notes[0]
+    assert all("unknown" in other for other in report.notes[1:])
     for part in ("'n_h'", f"shape {list(shape)}", f"it should be {list(right)}", "--fix-slopes"):
         assert part in note
     assert report.sites[0].possible == ()
     fixed = api.inspect(model(PER_CHANNEL.reshape(shape), x), fix_slopes=True)
     assert "mirror" in fixed.sites[0].possible
-    assert fixed.notes == repair_slopes(load(model(PER_CHANNEL.reshape(shape), x))).notes
+    assert fixed.notes[:1] == repair_slopes(load(model(PER_CHANNEL.reshape(shape), x))).notes
 
 
 def test_without_the_option_it_is_an_error_that_names_it():

@@ -8,10 +8,16 @@ from onnx_prelu.measure.checking.compare import Difference
 from onnx_prelu.measure.costs.cost import Cost
 from onnx_prelu.measure.latency.bench import Latency
 from onnx_prelu.passes.choose import Choice, SlopeSummary
+from onnx_prelu.passes.neighbours import Neighbour
 from onnx_prelu.report.report import Report
 
 SHARED = Reason("shared-producer", "its producer 'fc1' is also read by 'add1'; mirror applies", "fc1")
 ENLARGED = Reason("slope-enlarges", "the slope (3,) makes (1, 3, 1, 1) larger; give it the shape (3, 1, 1)", "act2")
+
+SAME = Reason("same-form", "the site is written as prelu already", "act0")
+OTHER = Reason("other-slope", "identity has slope 1, and the slope here is -0.3123…1.7", "act0")
+WIDER = {"nodes": 0, "parameters": 4_752, "weight_bytes": 19_008, "file_bytes": 19_100, "macs": None}
+MORE_NODES = {"nodes": 4, "parameters": -1, "weight_bytes": -4, "file_bytes": 296, "macs": 0}
 
 SPLIT = Choice(
     "act0",
@@ -178,8 +184,26 @@ REPORTS = {
         "inspect",
         "net.onnx",
         sites=(
-            replace(SPLIT, form=None, exactness=None, possible=("split", "mirror", "skip")),
-            replace(MIRROR, form=None, exactness=None, reason=None, possible=("mirror",)),
+            replace(
+                SPLIT,
+                form=None,
+                exactness=None,
+                possible=("split", "mirror", "skip"),
+                refusals={"prelu": SAME, "relu": OTHER, "identity": OTHER},
+                producer=Neighbour("fc0", "Gemm"),
+                consumers=(Neighbour("fc1", "Gemm"), Neighbour("act0.y", "output")),
+                predicted={"split": WIDER, "mirror": MORE_NODES, "skip": MORE_NODES},
+            ),
+            replace(
+                MIRROR,
+                form=None,
+                exactness=None,
+                reason=None,
+                possible=("mirror",),
+                producer=Neighbour("x", "input"),
+                consumers=(Neighbour("add1", "Add"),),
+                predicted={"mirror": MORE_NODES},
+            ),
             replace(
                 REFUSED,
                 refused=False,

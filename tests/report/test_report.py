@@ -48,6 +48,9 @@ def test_a_site():
             "exactness": None,
             "possible": [],
             "fits": None,
+            "producer": None,
+            "consumers": [],
+            "predicted": {},
         }
     ]  # fmt: skip
 

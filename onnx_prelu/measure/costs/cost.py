@@ -64,12 +64,12 @@ def cost(model: Model, sizes: Mapping[str, Sequence[int]] | None = None) -> Cost
     """
     types = infer(model, sizes)
     ops = Counter(_op(node) for body in _bodies(model.proto) for node in body.node)
-    weights = [weight for body in _bodies(model.proto) for weight in _weights(body)]
+    counted = [weight for body in _bodies(model.proto) for weight in weights(body)]
     return Cost(
         nodes=ops.total(),
         ops=dict(sorted(ops.items(), key=lambda item: (-item[1], item[0]))),
-        parameters=sum(elements for _, elements in weights),
-        weight_bytes=sum(byte_count(dtype, elements) or 0 for dtype, elements in weights),
+        parameters=sum(elements for _, elements in counted),
+        weight_bytes=sum(byte_count(dtype, elements) or 0 for dtype, elements in counted),
         file_bytes=_file_bytes(model),
         macs=macs(model.proto, types),
         activation_bytes=peak(model.proto.graph, types),
@@ -87,7 +87,7 @@ def _op(node: NodeProto) -> str:
     return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
 
 
-def _weights(body: Body) -> Iterator[tuple[int, int]]:
+def weights(body: Body) -> Iterator[tuple[int, int]]:
     """Type and number of elements of every floating-point weight that stands in a body itself."""
     for dtype, elements in _constants(body):
         if _is_floating(dtype):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from onnx import ModelProto, NodeProto
 
@@ -26,10 +26,21 @@ def macs(proto: ModelProto, types: Mapping[str, TensorType]) -> int | None:
         holds such a layer: how often that runs is not known here.
     """
     hiding = _functions_with_layers(proto)
-    total = 0
     for node in proto.graph.node:
         if (node.domain, node.op_type) in hiding or any(_has_layer(body, hiding) for body in bodies(node)):
             return None
+    return layer_macs(proto.graph.node, types)
+
+
+def layer_macs(nodes: Iterable[NodeProto], types: Mapping[str, TensorType]) -> int | None:
+    """The multiply-accumulates of the layers among some nodes; None where a shape is unknown.
+
+    Args:
+        nodes: The nodes; what stands in their bodies does not count.
+        types: Types of the tensors that they read and make.
+    """
+    total = 0
+    for node in nodes:
         if _is_layer(node):
             shapes = [_fixed(types.get(name)) for name in (node.input[0], node.input[1], node.output[0])]
             known = [shape for shape in shapes if shape is not None]
