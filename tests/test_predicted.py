@@ -40,7 +40,8 @@ def assert_as_predicted(model, shapes=None):
             before, after = report.before, report.after
             for name in EXACT:
                 old, new = getattr(before, name), getattr(after, name)
-                if old is not None and new is not None:
+                computed = name == "macs" and form == "tied" and change[name] is None  # its columns are made by nodes
+                if old is not None and new is not None and not computed:
                     assert change[name] == new - old, (site.node, form, name)
             size = max(before.file_bytes, after.file_bytes)
             assert abs(after.file_bytes - before.file_bytes - change["file_bytes"]) <= 200 + 0.02 * size
