@@ -7,6 +7,7 @@ is not 0, one line on standard error says why.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -41,6 +42,9 @@ class Main(click.Group):
 
     def main(self, *args: Any, **settings: Any) -> NoReturn:
         """Run, print the one line if there is one, and exit."""
+        # A large model is a million small objects without a cycle among them: looking through all of them again and
+        # again would take a third of a rewrite, and ever more of a larger one.
+        gc.set_threshold(200_000, 50, 100)
         settings = {"prog_name": "onnx-prelu", **settings, "standalone_mode": False}
         try:
             sys.exit(super().main(*args, **settings))
