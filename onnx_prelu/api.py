@@ -168,9 +168,9 @@ def rewrite(
     report = report.with_notes(notes.of_rewrite(report, draft, result, to, taker, repaired))
     options = _options(inputs, input_shape, dim, seed)
     require_sensible(loaded, options)
-    report = _with_costs(report, loaded, result, input_shape)
-    _require(report, demands.fitting(report))
-    _require(report, demands.strict(report) if strict else None)
+    unmet = demands.fitting(report) or (demands.strict(report) if strict else None)
+    if unmet:
+        raise NotMet(unmet, report=replace(_with_costs(report, loaded, result, input_shape), unmet=unmet))
     if check and (result is not loaded or providers):
         small = list(sites_alone(draft, plans, result))
         report = report.with_notes(unseen(draft, plans, small))
@@ -187,7 +187,8 @@ def rewrite(
             watch=[_watch(plan) for plan in plans if plan.node in draft.replaced],
             progress=progress,
         )
-        report = _with_costs(replace(report, check=checks), loaded, result, input_shape)
+        report = replace(report, check=checks)
+    report = _with_costs(report, loaded, result, input_shape)
     if bench and plans and not _failed(report):
         latency = bench_room.bench(
             loaded, result, providers=providers, options=options, threads=threads, duration=duration, progress=progress
@@ -347,16 +348,6 @@ def _options(
 def _watch(plan: Plan) -> check_room.Watch:
     """What to watch for signs at a site: its pre-activation, by unit where units are known."""
     return check_room.Watch(plan.node.label, plan.activation[0], plan.unit_axis)
-
-
-def _require(report: Report, unmet: str | None) -> None:
-    """Fail where something that was demanded is not met.
-
-    Raises:
-        NotMet: With the line that says so.
-    """
-    if unmet is not None:
-        raise NotMet(unmet, report=replace(report, unmet=unmet))
 
 
 def _sizes(

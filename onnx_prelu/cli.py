@@ -17,7 +17,7 @@ import click
 
 from . import api, options
 from .errors import NotMet, OnnxPreluError
-from .graph.model import load, target
+from .graph.model import Model, load, target
 from .report.output import Output
 from .report.report import Report, version
 
@@ -61,6 +61,11 @@ class Main(click.Group):
         """Print ``line`` as one line, however long, and exit."""
         click.echo(f"Error: {' '.join(line.split())}", err=True)
         sys.exit(exit_code)
+
+
+def read_files(inputs: Path | None, *models: Model) -> list[Path]:
+    """Every file that a command reads, none of which it may write: the models, their data, the inputs."""
+    return [*(file for model in models for file in model.read), *([inputs] if inputs else [])]
 
 
 def finish(output: Output, report: Report, *, but: str = "") -> None:
@@ -126,7 +131,7 @@ def inspect(model: Path, output: Output, **request: Any) -> None:
 def rewrite(source: Path, destination: Path, output: Output, no_check: bool, no_bench: bool, **request: Any) -> None:
     """Exchange PReLU and ReLU in IN, check the result, write it to OUT."""
     loaded = load(source)
-    used = [*loaded.read, *([request["inputs"]] if request["inputs"] else [])]
+    used = read_files(request["inputs"], loaded)
     place = target(destination, protect=used)
     output = output.claim(*used, place, *loaded.copies(place.parent))
     try:
@@ -152,7 +157,7 @@ def rewrite(source: Path, destination: Path, output: Output, no_check: bool, no_
 def check(a: Path, b: Path, output: Output, **request: Any) -> None:
     """Say whether A and B compute the same."""
     first, second = load(a), load(b)
-    output = output.claim(*first.read, *second.read, *([request["inputs"]] if request["inputs"] else []))
+    output = output.claim(*read_files(request["inputs"], first, second))
     with output.progress() as progress:
         report = api.check(first, second, progress=progress, **request)
     finish(output, report)
@@ -167,7 +172,7 @@ def check(a: Path, b: Path, output: Output, **request: Any) -> None:
 def bench(a: Path, b: Path, output: Output, **request: Any) -> None:
     """Say which of A and B is faster, timed side by side."""
     first, second = load(a), load(b)
-    output = output.claim(*first.read, *second.read, *([request["inputs"]] if request["inputs"] else []))
+    output = output.claim(*read_files(request["inputs"], first, second))
     with output.progress() as progress:
         report = api.bench(first, second, progress=progress, **request)
     finish(output, report)
