@@ -16,13 +16,17 @@ from .wide import plan_split
 Planner = Callable[[Draft, Site], Plan]
 """Plans a form at a site, or raises Refused."""
 
-FORM_NAMES: tuple[str, ...] = ("split", "concat", "tied", *FORMS)
+FAST_PLANNERS: Mapping[str, Planner] = {}
+"""Forms that are worth their trouble for speed alone: they change the layers around a site, or the order of ops. Only
+``--to fast`` and ``--form`` take them."""
+
+FORM_NAMES: tuple[str, ...] = ("split", "concat", "tied", *FORMS, *FAST_PLANNERS)
 """The forms that ``--form`` takes, in the order in which they are listed."""
 
 SLOPE_PLACES: tuple[str, ...] = ("consumer", "producer")
 """Where split can put the slope."""
 
-_BESIDE: Mapping[str, Planner] = {"concat": plan_concat, "tied": plan_tied}
+_PLANNERS: Mapping[str, Planner] = {"concat": plan_concat, "tied": plan_tied, **FAST_PLANNERS}
 
 
 def planners(form: str, slope_in: str = "consumer", slope_shapes: Sequence[str] = ("",)) -> tuple[Planner, ...]:
@@ -36,8 +40,8 @@ def planners(form: str, slope_in: str = "consumer", slope_shapes: Sequence[str] 
     """
     if form == "split":
         return (partial(plan_split, slope_in_producer=slope_in == "producer"),)
-    if form in _BESIDE:
-        return (_BESIDE[form],)
+    if form in _PLANNERS:
+        return (_PLANNERS[form],)
     if form == "prelu":
         return tuple(partial(plan_elementwise, form, slope_shape=shape) for shape in slope_shapes)
     return (partial(plan_elementwise, form),)

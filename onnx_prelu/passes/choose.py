@@ -1,8 +1,8 @@
 """One chooser for all requests: a policy says which sites have to change, what may stand there, and what it costs.
 
 What each policy makes fall, so that applying it twice changes nothing: ``relu``, the sites with an op outside
-Relu, Neg, Mul, Add, Sub; ``prelu``, the sites spelled otherwise than PRelu or LeakyRelu; a form asked for by name,
-the sites that are not written in it.
+Relu, Neg, Mul, Add, Sub; ``prelu``, the sites spelled otherwise than PRelu or LeakyRelu; ``fast`` and a form asked for
+by name, the sites that are not written in it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import numpy as np
 
 from ..errors import BadUsage, Reason, Refused
 from ..graph.draft import Draft
-from .catalogue import FORM_NAMES, SLOPE_PLACES, planners
+from .catalogue import FAST_PLANNERS, FORM_NAMES, SLOPE_PLACES, planners
 from .neighbours import Neighbour
 from .patterns import matches, require_match
 from .placed import Placed
 from .plan import Plan
 from .sites import ACTIVATIONS, Site, Slope
 
-TARGETS: tuple[str, ...] = ("auto", "relu", "prelu")
+TARGETS: tuple[str, ...] = ("auto", "relu", "prelu", "fast")
 """What ``--to`` takes."""
 
 RELU_OPS = frozenset({"Relu", "Neg", "Mul", "Add", "Sub"})
@@ -121,17 +121,22 @@ def policy(to: str, form: str | None, slope_in: str, *, has_prelu: bool, simplif
     if form == "prelu":
         raise BadUsage("--form prelu is the form of --to prelu", todo="take --to prelu")
     simpler = SIMPLER if simplify else ()
+    if to == "fast":
+        asked = (form,) if form is not None else ()
+        return Policy((*simpler, *asked), asked=form)
     if form is not None:
         return Policy(tuple(dict.fromkeys((*simpler, form, "mirror"))), slope_in, asked=form)
     return Policy((*simpler, "split", "mirror"), slope_in, accepted=RELU_OPS)
 
 
 def direction(to: str, form: str | None, *, has_prelu: bool) -> str:
-    """What ``--to`` comes to: ``auto`` is relu where a PRelu is present or a form of it is asked for, else prelu."""
+    """What ``--to`` comes to: ``auto`` is the direction of the form; without one, relu where a PRelu is present, else
+    prelu.
+    """
     if to != "auto":
         return to
     if form is not None:
-        return "prelu" if form == "prelu" else "relu"
+        return "prelu" if form == "prelu" else "fast" if form in FAST_PLANNERS else "relu"
     return "relu" if has_prelu else "prelu"
 
 

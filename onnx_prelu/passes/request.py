@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from ..errors import BadUsage
-from .catalogue import FORM_NAMES
+from .catalogue import FAST_PLANNERS, FORM_NAMES
 from .choose import SIMPLER, Policy, direction, known_form, nodes_put_in, policy
 from .placed import Placed
 from .plan import Plan
@@ -123,7 +123,7 @@ def for_target(
     A form that is asked for comes first where it fits, after what is simpler unless ``simplify`` forbids that. ``to``
     narrows the forms down, to those without PRelu and LeakyRelu or to PRelu.
     """
-    candidates = (*TIES, *(name for name in FORM_NAMES if name not in TIES))
+    candidates = (*TIES, *(name for name in FORM_NAMES if name not in TIES and name not in FAST_PLANNERS))
     accepted = target.takes
     if to == "prelu":
         candidates, accepted = ("prelu",), accepted & ACTIVATIONS
