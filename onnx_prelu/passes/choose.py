@@ -61,6 +61,9 @@ class Policy:
         allows: Raises Refused where a site may not be what is placed there, now or by a plan.
         cost: What a plan costs, from 0 on: a plan that costs nothing ends the search.
         taker: For whom the site has to fit, a target's name; None where nobody is named.
+        preferred: Forms to try at a site after those, from what stands around it. Where none of them applies the site
+            stays, and nothing is refused.
+        exact: True if only forms of equal bits may be taken.
         exceptions: Policies for the sites that a pattern names, in place of this one.
     """
 
@@ -73,6 +76,8 @@ class Policy:
     allows: Callable[[Placed], None] = anything
     cost: Callable[[Plan], float] = free
     taker: str | None = None
+    preferred: Callable[[Draft, Site], tuple[str, ...]] | None = None
+    exact: bool = False
     exceptions: tuple[tuple[str, Policy], ...] = ()
 
     def among(self, names: Sequence[str]) -> Callable[[Sequence[str]], Policy]:
@@ -241,7 +246,8 @@ def choose(draft: Draft, site: Site, policy: Policy) -> tuple[Plan | None, Choic
         return None, _stays(site, f"stays: {f'it fits {policy.taker}' if policy.taker else made}", summary, policy)
     refusals: dict[str, Reason] = {}
     best: Plan | None = None
-    for form in policy.forms:
+    preferred = () if policy.preferred is None else policy.preferred(draft, site)
+    for form in dict.fromkeys((*policy.forms, *preferred)):
         plan = attempt(form, draft, site, policy, refusals)
         if plan is None:
             if refusals[form].code == "same-form" and unfit is None:
@@ -253,6 +259,9 @@ def choose(draft: Draft, site: Site, policy: Policy) -> tuple[Plan | None, Choic
             break
     if best is not None:
         return best, _chosen(site, best, policy, refusals, summary)
+    if policy.preferred is not None:
+        choice = _stays(site, "stays: no form that applies is likely to be faster", summary, policy)
+        return None, replace(choice, refusals=refusals)
     reason = refusals[policy.asked or policy.forms[-1]].text
     if policy.taker is not None and unfit is not None:
         reason = _no_form(policy.taker, unfit, refusals)
@@ -274,6 +283,8 @@ def attempt(form: str, draft: Draft, site: Site, policy: Policy, refusals: dict[
     for plan_form in planners(form, policy.slope_in, policy.slope_shapes):
         try:
             plan = plan_form(draft, site)
+            if policy.exact and not plan.equal_bits:
+                raise Refused("rounding", f"{form} rounds differently, and --exact takes equal bits only")
             policy.allows(Placed.after(draft, plan))
         except Refused as refused:
             refusals.setdefault(form, refused.at(site.node.label).reason)

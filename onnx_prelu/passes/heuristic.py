@@ -1,0 +1,108 @@
+"""Which form is likely to be the fastest at a site, without measuring: from the graph around it and the runtime.
+
+ONNX Runtime's CPU provider keeps what runs between Convs in a blocked layout, in which Relu and LeakyRelu are fused into
+the Conv before them, a Mul by one value a channel is a depthwise Conv, and an Add is the sum of one. PRelu, Max and Min
+leave that layout. So, in this order (docs/fast.md has the measurements):
+
+1. equal slopes: LeakyRelu;
+2. only a MaxPool reads it: the pool first, for as many channels as can be;
+3. 1x1 Convs read it that are cheap: their linear part merged into the layer before;
+4. a depthwise Conv of stride 2 reads it: that Conv twice;
+5. between Convs: two passes of depthwise Convs;
+6. elsewhere: the forms that are exact, where the runtime's PRelu kernel is slow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..graph.draft import Draft
+from .neighbours import maker_of, readers_of
+from .sites import Site
+
+Release = tuple[int, int]
+
+FUSES_LEAKYRELU: Release = (1, 21)
+"""Before it, LeakyRelu was as slow as PRelu is from 1.27 on."""
+
+SCALES_IN_LAYOUT: Release = (1, 25)
+"""From it on, a Mul by one value a channel stays in the blocked layout; before, ``skip`` is slower than PRelu."""
+
+SLOW_PRELU: Release = (1, 27)
+"""From it on, the PRelu kernel takes about 20 times as long on data of mixed signs."""
+
+NARROW = 8
+"""Up to so many channels, PRelu is the fastest between Convs where its kernel is not slow."""
+
+SMALL = 512
+"""Up to so many elements, a further node costs more than a slow kernel."""
+
+IN_LAYOUT = frozenset(
+    {
+        "Conv", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Concat", "Add", "Sum", "Mul",
+        "BatchNormalization", "Relu", "LeakyRelu", "Sigmoid", "Tanh",
+    }
+)  # fmt: skip
+"""The ops that run in the blocked layout where what they read is in it."""
+
+BETWEEN_CONVS: tuple[str, ...] = ("fold2", "gauge", "skip")
+ELSEWHERE: tuple[str, ...] = ("max", "mirror-min", "mirror")
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What a model will run on, as far as the fastest form depends on it.
+
+    Attributes:
+        release: ONNX Runtime's, as in (1, 26).
+        provider: The provider's short name.
+    """
+
+    release: Release
+    provider: str = "cpu"
+
+
+def likely(runtime: Runtime) -> Callable[[Draft, Site], tuple[str, ...]]:
+    """The forms to try at a site, the likely fastest first; PRelu where nothing is likely to be faster."""
+    return lambda draft, site: _likely(draft, site, runtime)
+
+
+def _likely(draft: Draft, site: Site, runtime: Runtime) -> tuple[str, ...]:
+    if runtime.provider != "cpu" or runtime.release < FUSES_LEAKYRELU:
+        return ("prelu",)  # elsewhere PRelu is one pass like any other, and nothing but Relu is fused
+    if between_convs(draft, site):
+        return ("leakyrelu", *_in_layout(draft, site, runtime), "prelu")
+    if runtime.release < SLOW_PRELU or _elements(draft, site) <= SMALL:
+        return ("leakyrelu", "prelu")
+    return ("leakyrelu", *ELSEWHERE, "prelu")
+
+
+def _in_layout(draft: Draft, site: Site, runtime: Runtime) -> tuple[str, ...]:
+    slow = runtime.release >= SLOW_PRELU
+    if runtime.release < SCALES_IN_LAYOUT or not (slow or _channels(draft, site) > NARROW):
+        return ()
+    return BETWEEN_CONVS
+
+
+def between_convs(draft: Draft, site: Site) -> bool:
+    """True if a site of rank 4 stands between ops that run in the blocked layout."""
+    shape = draft.shape(site.x)
+    if shape is None or len(shape) != 4:
+        return False
+    around = (maker_of(draft, site.x), *readers_of(draft, site.y))
+    return all(neighbour.op in IN_LAYOUT for neighbour in around)
+
+
+def _channels(draft: Draft, site: Site) -> int:
+    size = (draft.shape(site.x) or (None, None))[1]
+    return size if isinstance(size, int) else 0
+
+
+def _elements(draft: Draft, site: Site) -> float:
+    """How many elements a site has; unknown dimensions count as many."""
+    sizes = draft.shape(site.x)
+    if sizes is None:
+        return math.inf
+    return math.prod(size if isinstance(size, int) and size else math.inf for size in sizes)

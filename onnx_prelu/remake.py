@@ -1,0 +1,61 @@
+"""From a loaded model to the edited one, in one step: what rewrite does before it checks, and tuning for each try."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .graph.draft import Draft
+from .graph.edit import finish
+from .graph.model import Model
+from .graph.versions import with_versions
+from .passes.choose import Choice, Policy
+from .passes.engine import Scope, rewrite_sites
+from .passes.plan import Plan
+
+
+@dataclass(frozen=True)
+class Remade:
+    """An edited model, and how it came about.
+
+    Attributes:
+        draft: The draft in which the plans were committed.
+        result: The model; the very model that was put in where nothing changed.
+        plans: The plans that were committed.
+        choices: What was decided at each site, in graph order.
+    """
+
+    draft: Draft
+    result: Model
+    plans: Sequence[Plan]
+    choices: tuple[Choice, ...]
+
+
+def remake(
+    model: Model,
+    policy: Policy,
+    scope: Scope,
+    *,
+    opset: int | None = None,
+    ir_version: int | None = None,
+    freeze: bool = False,
+) -> Remade:
+    """Rewrite the sites of a model.
+
+    Args:
+        model: The model; it is never changed.
+        policy: What may stand at a site.
+        scope: Which sites are meant.
+        opset: The opset to write, or None.
+        ir_version: The IR version to write, or None.
+        freeze: Take initializers that a caller could override as constants.
+
+    Raises:
+        BadInput: A slope is NaN, infinite or does not broadcast.
+        BadUsage: A pattern matches nothing.
+        NotMet: A version is not possible.
+    """
+    draft = Draft(with_versions(model, opset, ir_version), freeze=freeze)
+    decided = rewrite_sites(draft, policy, scope)
+    plans = [plan for plan, _ in decided if plan is not None]
+    return Remade(draft, finish(draft), plans, tuple(choice for _, choice in decided))
