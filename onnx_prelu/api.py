@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,11 +15,10 @@ import onnx_graphsurgeon as gs
 
 from . import notes
 from .errors import CheckFailed, NotMet, ProviderNotRun
+from .fast import Fast, Tuning, Wishes, provider_of
 from .graph.draft import Draft
-from .graph.edit import finish
 from .graph.model import Model, load, save
 from .graph.types import TensorType, infer
-from .graph.versions import with_versions
 from .graph.walk import uses
 from .measure.checking import check as check_room
 from .measure.costs.cost import cost
@@ -27,10 +27,11 @@ from .measure.inputs.draw import InputOptions, require_sensible
 from .measure.latency import bench as bench_room
 from .passes.alone import sites_alone, unseen
 from .passes.choose import Choice
-from .passes.engine import Inspected, Scope, inspect_sites, rewrite_sites
+from .passes.engine import Inspected, Scope, inspect_sites
 from .passes.plan import Plan
 from .passes.repair import Repaired, repair_slopes
 from .passes.request import Forms, Request, asked_target, decide, for_target
+from .remake import remake
 from .report import demands
 from .report.report import Report
 
@@ -105,13 +106,20 @@ def rewrite(
     keep_failed: bool = False,
     threads: int = 1,
     duration: float = 3.0,
+    tune: bool = True,
+    budget: float = 60.0,
+    layout: bool = True,
+    exact: bool = False,
+    max_growth: float = 1.10,
+    plan: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Rewrite:
     """Exchange PReLU for ReLU or ReLU for PReLU, and check the result against the original.
 
     Args:
         model: The model; it is never changed.
-        to: ``"relu"``, ``"prelu"``, or ``"auto"``: relu where a PRelu is present, otherwise prelu.
+        to: ``"relu"``, ``"prelu"``, or ``"auto"``: relu where a PRelu is present, otherwise prelu. ``"fast"``: whatever
+            is fastest on the first of the providers, and never slower (docs/fast.md).
         form: The form to prefer; where it does not apply, a site takes mirror. ``["head/*=split", "mirror"]`` or
             ``{"head/*": "split", "*": "mirror"}`` says it by site: exact names first, then globs in order.
         slope_in: Where split puts the slope: ``"consumer"`` or ``"producer"``.
@@ -142,6 +150,13 @@ def rewrite(
         keep_failed: Return the result even where its check failed.
         threads: Intra-op threads for timing.
         duration: Seconds of timing for each provider.
+        tune: For ``to="fast"``: time whole models, rather than believe the heuristic.
+        budget: Seconds of tuning.
+        layout: For ``to="fast"``: allow the rules that change the layout of what stands around the sites.
+        exact: For ``to="fast"``: only forms of equal bits.
+        max_growth: For ``to="fast"``: how large the file may become, over what it is; 64 KiB more is always allowed.
+        plan: For ``to="fast"``: a file that holds the decisions. Where it exists they are made again, without
+            measuring; else it is written.
         progress: Told what is being done now.
 
     Raises:
@@ -159,15 +174,21 @@ def rewrite(
     taker = asked_target(target, ops)
     request = Request(to, form, slope_in, taker, slope_shape, simplify)
     chosen, goal = decide(request, has_prelu=uses(loaded.proto, "PRelu"))
-    draft = Draft(with_versions(loaded, opset, ir_version), freeze=freeze)
-    decided = rewrite_sites(draft, chosen, Scope(tuple(only), tuple(skip), tuple(also)))
-    result = finish(draft)
-    plans = [plan for plan, _ in decided if plan is not None]
-    choices = tuple(choice for _, choice in decided)
-    report = Report("rewrite", _name(loaded), to=goal, sites=choices)
-    report = report.with_notes(notes.of_rewrite(report, draft, result, to, taker, repaired))
     options = _options(inputs, input_shape, dim, seed)
     require_sensible(loaded, options)
+    scope = Scope(tuple(only), tuple(skip), tuple(also))
+    remade = partial(remake, loaded, scope=scope, opset=opset, ir_version=ir_version, freeze=freeze)
+    tuning: Tuning | None = None
+    if goal == "fast" and form is None:
+        wishes = Wishes(tune, budget, layout, exact, max_growth, None if plan is None else Path(plan), threads)
+        silent = progress or (lambda _: None)
+        fast = Fast(loaded, remade, scope, wishes, options, provider_of(providers), silent)
+        made, tuning = fast.decided()
+    else:
+        made = remade(chosen)
+    draft, result, plans = made.draft, made.result, made.plans
+    report = Report("rewrite", _name(loaded), to=goal, sites=made.choices, tuning=tuning)
+    report = report.with_notes(notes.of_rewrite(report, draft, result, to, taker, repaired))
     unmet = demands.fitting(report) or (demands.strict(report) if strict else None)
     if unmet:
         raise NotMet(unmet, report=replace(_with_costs(report, loaded, result, input_shape), unmet=unmet))

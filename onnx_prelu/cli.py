@@ -121,6 +121,7 @@ def inspect(model: Path, output: Output, **request: Any) -> None:
 @options.for_whom
 @options.as_written
 @options.which_sites
+@options.fastest
 @options.strict
 @options.no_check
 @options.running

@@ -19,7 +19,13 @@ from .report.output import Output
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-GROUPS = REWRITE, CHECK, MEASURE, OUTPUT = "What to rewrite", "How to check", "How to measure", "Output"
+GROUPS = REWRITE, FAST, CHECK, MEASURE, OUTPUT = (
+    "What to rewrite",
+    "How to make it fast (--to fast)",
+    "How to check",
+    "How to measure",
+    "Output",
+)
 
 
 class Option(click.Option):
@@ -124,7 +130,7 @@ direction = together(
         "--to",
         type=click.Choice(TARGETS),
         default="auto",
-        help="auto, the default: to relu where the model holds a PRelu, otherwise to prelu.",
+        help="auto, the default: to relu where the model holds a PRelu, else to prelu. fast: whatever runs fastest.",
     ),
     option(
         REWRITE,
@@ -297,6 +303,50 @@ no_check = together(
         "--keep-failed",
         is_flag=True,
         help="Write the model even if its check fails; the exit code stays 1.",
+    ),
+)
+fastest = together(
+    option(
+        FAST,
+        "--no-tune",
+        "tune",
+        is_flag=True,
+        flag_value=False,
+        default=True,
+        help="Believe the heuristic, measure nothing: the same result everywhere.",
+    ),
+    option(
+        FAST,
+        "--budget",
+        type=Finite(min=0, min_open=True),
+        default=60.0,
+        metavar="SECONDS",
+        help="Time to measure for [60].",
+    ),
+    option(
+        FAST,
+        "--no-layout",
+        "layout",
+        is_flag=True,
+        flag_value=False,
+        default=True,
+        help="Change nothing around the sites but the layers beside them.",
+    ),
+    option(FAST, "--exact", is_flag=True, help="Only forms that give the same bits."),
+    option(
+        FAST,
+        "--max-growth",
+        type=Finite(min=1),
+        default=1.10,
+        metavar="RATIO",
+        help="How large the file may become, over what it is [1.10]; 64 KiB more are always allowed.",
+    ),
+    option(
+        FAST,
+        "--plan",
+        type=FILE,
+        metavar="FILE.json",
+        help="Make the decisions in this file again; where there is none, save them there.",
     ),
 )
 no_bench = option(MEASURE, "--no-bench", is_flag=True, help="Do not measure latency.")

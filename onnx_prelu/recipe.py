@@ -64,7 +64,9 @@ def read(path: Path, model: Model) -> Recipe:
     if recipe is None:
         raise BadInput(f"is no plan of version {VERSION}", where=where, todo=again)
     if recipe.model != fingerprint(model):
-        raise BadInput("was made for another model", where=where, todo="name the plan of this model, or remove the file")
+        raise BadInput(
+            "was made for another model", where=where, todo="name the plan of this model, or remove the file"
+        )
     return recipe
 
 

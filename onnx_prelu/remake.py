@@ -23,12 +23,14 @@ class Remade:
         result: The model; the very model that was put in where nothing changed.
         plans: The plans that were committed.
         choices: What was decided at each site, in graph order.
+        layout: The layout rules that changed something.
     """
 
     draft: Draft
     result: Model
     plans: Sequence[Plan]
     choices: tuple[Choice, ...]
+    layout: tuple[str, ...] = ()
 
 
 def remake(
@@ -36,6 +38,7 @@ def remake(
     policy: Policy,
     scope: Scope,
     *,
+    layout: Sequence[str] = (),
     opset: int | None = None,
     ir_version: int | None = None,
     freeze: bool = False,
@@ -46,6 +49,7 @@ def remake(
         model: The model; it is never changed.
         policy: What may stand at a site.
         scope: Which sites are meant.
+        layout: Layout rules to apply first.
         opset: The opset to write, or None.
         ir_version: The IR version to write, or None.
         freeze: Take initializers that a caller could override as constants.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from . import words
 from .around import sites_around
 from .tables import Column, Lines, Section, Table
+from .tuned import tuning_lines
 from .verdicts import Line, check_lines, latency_lines
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def sections(report: Report) -> Iterator[Section]:
         yield from _sites(report.sites, head, tell)
         if inspected and len(report.sites) <= FULL_LIST:
             yield from sites_around(report.sites)
+    if report.tuning is not None:
+        yield Lines("Tuning", tuple(tuning_lines(report.tuning)))
     if report.before is not None:
         yield _costs(report.before, report.after)
     if report.check:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from ..fast import Tuning
     from ..measure.checking.check import Check
     from ..measure.costs.cost import Cost
     from ..measure.latency.bench import Latency
@@ -29,13 +30,14 @@ class Report:
         command: ``"inspect"``, ``"rewrite"``, ``"check"`` or ``"bench"``.
         model: The model's path, or its graph's name where it came from memory.
         against: The second model of ``check`` and ``bench``.
-        to: Where it went: ``"relu"`` or ``"prelu"`` (what ``auto`` came to), or a target's name.
+        to: Where it went: ``"relu"`` or ``"prelu"`` (what ``auto`` came to), ``"fast"``, or a target's name.
         sites: What was decided at each site, in graph order.
         before: What the first model costs.
         after: What the second, or the rewritten, model costs.
         check: The comparison, one entry a provider.
         latency: The timing, one entry a provider.
         notes: Sentences for the reader that belong nowhere else.
+        tuning: How the forms of ``--to fast`` were decided.
         unmet: Why the request could not be met (``--strict``, a target), or None.
     """
 
@@ -50,6 +52,7 @@ class Report:
     notes: tuple[str, ...] = ()
     against: str | None = None
     unmet: str | None = None
+    tuning: Tuning | None = None
 
     @property
     def passed(self) -> bool:
@@ -95,6 +98,7 @@ class Report:
             "against": self.against,
             "to": self.to,
             "sites": None if self.sites is None else [_site(choice) for choice in self.sites],
+            "tuning": None if self.tuning is None else asdict(self.tuning),
             "before": None if self.before is None else self.before.to_dict(),
             "after": None if self.after is None else self.after.to_dict(),
             "check": None if self.check is None else [check.to_dict() for check in self.check],

@@ -70,7 +70,7 @@ def cost(model: Model, sizes: Mapping[str, Sequence[int]] | None = None) -> Cost
         ops=dict(sorted(ops.items(), key=lambda item: (-item[1], item[0]))),
         parameters=sum(elements for _, elements in counted),
         weight_bytes=sum(byte_count(dtype, elements) or 0 for dtype, elements in counted),
-        file_bytes=_file_bytes(model),
+        file_bytes=file_bytes(model),
         macs=macs(model.proto, types),
         activation_bytes=peak(model.proto.graph, types),
         sizes={name: tuple(shape) for name, shape in (sizes or {}).items()},
@@ -121,7 +121,8 @@ def _is_floating(dtype: int) -> bool:
     return name.startswith(("FLOAT", "BFLOAT")) or name == "DOUBLE"
 
 
-def _file_bytes(model: Model) -> int:
+def file_bytes(model: Model) -> int:
+    """Bytes of a model's file and of the external data that it refers to."""
     own = len(model.raw) if model.raw is not None else _encoded(model.proto)
     if model.path is not None and model.raw is not None:
         return own + sum(path.stat().st_size for path in set(files(model.proto, model.folder).values()))
