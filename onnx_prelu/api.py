@@ -98,7 +98,7 @@ def rewrite(
     bench: bool = False,
     inputs: str | os.PathLike[str] | Mapping[str, np.ndarray[Any, Any]] | None = None,
     input_shape: Mapping[str, Sequence[int]] | None = None,
-    dim: Mapping[str, int] | None = None,
+    dim: Mapping[str, int | Sequence[int]] | None = None,
     seed: int = 0,
     atol: float | None = None,
     rtol: float | None = None,
@@ -142,7 +142,8 @@ def rewrite(
         bench: Time both.
         inputs: An npz file or arrays to feed, by input name.
         input_shape: Shapes of inputs, by name.
-        dim: Values of symbolic dimensions, by name.
+        dim: Values of symbolic dimensions, by name; of several values for one, ``to="fast"`` is tuned for all, and
+            the first is checked and timed.
         seed: Of the random inputs.
         atol: Absolute tolerance, in units of the output's largest magnitude; by default the dtype's.
         rtol: Relative tolerance; by default the dtype's.
@@ -174,15 +175,17 @@ def rewrite(
     taker = asked_target(target, ops)
     request = Request(to, form, slope_in, taker, slope_shape, simplify)
     chosen, goal = decide(request, has_prelu=uses(loaded.proto, "PRelu"))
-    options = _options(inputs, input_shape, dim, seed)
-    require_sensible(loaded, options)
+    tried = [_options(inputs, input_shape, each, seed) for each in _dims(dim)]
+    options = tried[0]
+    for each in tried:
+        require_sensible(loaded, each)
     scope = Scope(tuple(only), tuple(skip), tuple(also))
     remade = partial(remake, loaded, scope=scope, opset=opset, ir_version=ir_version, freeze=freeze)
     tuning: Tuning | None = None
     if goal == "fast" and form is None:
         wishes = Wishes(tune, budget, layout, exact, max_growth, None if plan is None else Path(plan), threads)
         silent = progress or (lambda _: None)
-        fast = Fast(loaded, remade, scope, wishes, options, provider_of(providers), silent)
+        fast = Fast(loaded, remade, scope, wishes, tried, provider_of(providers), silent)
         made, tuning = fast.decided()
     else:
         made = remade(chosen)
@@ -364,6 +367,13 @@ def _options(
     data = Path(inputs) if isinstance(inputs, str | os.PathLike) else inputs
     shapes = {name: tuple(shape) for name, shape in (input_shape or {}).items()}
     return InputOptions(input_shape=shapes, dim=dict(dim or {}), inputs=data, seed=seed)
+
+
+def _dims(dim: Mapping[str, int | Sequence[int]] | None) -> list[dict[str, int]]:
+    """Each set of values that dimensions are to be tuned for; who has fewer keeps the last one."""
+    values = {name: (size,) if isinstance(size, int) else tuple(size) for name, size in (dim or {}).items()}
+    most = max(map(len, values.values()), default=1)
+    return [{name: sizes[min(i, len(sizes) - 1)] for name, sizes in values.items()} for i in range(most)]
 
 
 def _watch(plan: Plan) -> check_room.Watch:

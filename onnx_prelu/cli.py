@@ -124,7 +124,7 @@ def inspect(model: Path, output: Output, **request: Any) -> None:
 @options.fastest
 @options.strict
 @options.no_check
-@options.running
+@options.running_tuned
 @options.tolerance
 @options.no_bench
 @options.timing

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,7 +21,7 @@ from .measure.costs.cost import file_bytes
 from .measure.inputs.draw import InputOptions, draw
 from .measure.latency.race import race
 from .measure.latency.rotation import rotation
-from .measure.latency.timing import CannotTime
+from .measure.latency.timing import CannotTime, Feed, Open
 from .measure.providers.installed import onnxruntime, release, short
 from .measure.providers.runtime import CannotRun, open_runner
 from .passes.catalogue import FAST_PLANNERS
@@ -113,7 +113,8 @@ class Tuning:
 class Make(Protocol):
     """Makes a model by a policy and layout rules."""
 
-    def __call__(self, policy: Policy, /, *, layout: Sequence[str]) -> Remade: ...
+    def __call__(self, policy: Policy, /, *, layout: Sequence[str]) -> Remade:
+        """The model, and how it came about."""
 
 
 @dataclass
@@ -125,7 +126,7 @@ class Fast:
         make: Makes another of it.
         scope: Which sites are meant.
         wishes: What the user wants.
-        options: Sizes and values of the inputs.
+        options: Sizes and values of the inputs; of several, all are tuned for.
         provider: Where it will run.
         progress: Told what is being tried.
     """
@@ -134,7 +135,7 @@ class Fast:
     make: Make
     scope: Scope
     wishes: Wishes
-    options: InputOptions
+    options: Sequence[InputOptions]
     provider: str
     progress: Callable[[str], None]
 
@@ -270,31 +271,44 @@ class Fast:
     # ── time ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def timer(self) -> Callable[[Sequence[Decisions | None], float], list[Timed]]:
-        """Times the models of decisions.
+        """Times the models of decisions, at every size that is tuned for.
 
         Raises:
             CannotRun: The input cannot be run.
         """
-
-        def opener(model: Model) -> Callable[[], Any]:
-            return partial(open_runner, model, self.provider, threads=self.wishes.threads, checking=False)
-
-        feeds = rotation(draw(self.model, self.options, opener(self.model)()), self.options.seed)
+        runner = self._opener(self.model)()
+        inputs = [rotation(draw(self.model, options, runner), options.seed) for options in self.options]
 
         def time(decisions: Sequence[Decisions | None], seconds: float) -> list[Timed]:
             models = [self.model if each is None else self.remade(each).result for each in decisions]
-            try:
-                standings = race([opener(model) for model in models], feeds, seconds)
-            except CannotTime:
-                return [Timed(math.inf, math.inf, math.inf) for _ in models[1:]]
-            return [
-                Timed(math.inf, math.inf, math.inf)
-                if each.ratio is None or each.low is None or each.high is None
-                else Timed(each.ratio, each.low, each.high)
-                for each in standings[1:]
-            ]
+            openers = [self._opener(model) for model in models]
+            return _together([_timed(openers, feeds, seconds / len(inputs)) for feeds in inputs])
 
         return time
+
+    def _opener(self, model: Model) -> Open:
+        return partial(open_runner, model, self.provider, threads=self.wishes.threads, checking=False)
+
+
+def _timed(openers: Sequence[Open], feeds: Sequence[Feed], seconds: float) -> list[Timed]:
+    """All but the first model over the first; infinitely slow where one of them cannot run."""
+    never = Timed(math.inf, math.inf, math.inf)
+    try:
+        standings = race(openers, feeds, seconds)
+    except CannotTime:
+        return [never for _ in openers[1:]]
+    return [
+        never if each.ratio is None or each.low is None or each.high is None else Timed(each.ratio, each.low, each.high)
+        for each in standings[1:]
+    ]
+
+
+def _together(times: Sequence[Sequence[Timed]]) -> list[Timed]:
+    """The geometric means over the sizes."""
+    return [
+        Timed(*(math.prod(values) ** (1 / len(times)) for values in zip(*map(astuple, each), strict=True)))
+        for each in zip(*times, strict=True)
+    ]
 
 
 def _nothing(_draft: Draft, _site: Site) -> tuple[str, ...]:

@@ -101,6 +101,12 @@ def positive(text: str) -> int:
     return value
 
 
+def sizes(text: str) -> int | tuple[int, ...]:
+    """One size, or several that are separated by commas."""
+    found = tuple(positive(size) for size in text.split(","))
+    return found if len(found) > 1 else found[0]
+
+
 def dimensions(text: str) -> tuple[int, ...]:
     """Sizes separated by commas; none for a scalar."""
     return tuple(positive(size) for size in text.split(",")) if text else ()
@@ -220,15 +226,16 @@ which_sites = together(
     ),
     option(REWRITE, "--freeze", is_flag=True, help="Take weights that a caller could override as constants."),
 )
+input_shape = option(
+    CHECK,
+    "--input-shape",
+    metavar="NAME:1,16",
+    multiple=True,
+    callback=named(":", dimensions, "a name and sizes, like x:1,16"),
+    help="Shape of an input. Repeatable.",
+)
 input_sizes = together(
-    option(
-        CHECK,
-        "--input-shape",
-        metavar="NAME:1,16",
-        multiple=True,
-        callback=named(":", dimensions, "a name and sizes, like x:1,16"),
-        help="Shape of an input. Repeatable.",
-    ),
+    input_shape,
     option(
         CHECK,
         "--dim",
@@ -238,7 +245,18 @@ input_sizes = together(
         help="Size of a named dimension. Repeatable.",
     ),
 )
-running = together(
+tuned_sizes = together(
+    input_shape,
+    option(
+        CHECK,
+        "--dim",
+        metavar="N=8",
+        multiple=True,
+        callback=named("=", sizes, "a dimension and its size, like N=8, or sizes to tune for, like N=1,8"),
+        help="Size of a named dimension; of several, N=1,8 say, all are tuned for, the first is checked. Repeatable.",
+    ),
+)
+provider = together(
     option(
         CHECK,
         "--provider",
@@ -250,9 +268,10 @@ running = together(
         "Default: cpu, and cuda where it truly runs.",
     ),
     option(CHECK, "--inputs", type=FILE, metavar="FILE.npz", help="Inputs by name, in place of drawn ones."),
-    input_sizes,
-    option(CHECK, "--seed", type=click.IntRange(min=0), default=0, metavar="N", help="Of the drawn inputs [0]."),
 )
+seed = option(CHECK, "--seed", type=click.IntRange(min=0), default=0, metavar="N", help="Of the drawn inputs [0].")
+running = together(provider, input_sizes, seed)
+running_tuned = together(provider, tuned_sizes, seed)
 tolerance = together(
     option(
         CHECK,

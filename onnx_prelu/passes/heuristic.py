@@ -1,8 +1,8 @@
 """Which form is likely to be the fastest at a site, without measuring: from the graph around it and the runtime.
 
-ONNX Runtime's CPU provider keeps what runs between Convs in a blocked layout, in which Relu and LeakyRelu are fused
-into the Conv before them, a Mul by one value a channel is a depthwise Conv, and an Add is the sum of one. PRelu, Max and
-Min leave that layout. So, in this order (docs/fast.md has the measurements):
+ONNX Runtime's CPU provider keeps what runs between Convs in a blocked layout. There, Relu and LeakyRelu are fused into
+the Conv before them, a Mul by one value a channel is a depthwise Conv, and an Add is the sum of one; PRelu, Max and Min
+leave that layout. So, in this order (docs/fast.md has the measurements):
 
 1. equal slopes: LeakyRelu;
 2. only a MaxPool reads it: the pool first, for as many channels as can be;
