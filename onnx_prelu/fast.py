@@ -205,7 +205,7 @@ class Fast:
             notes = (*notes, "tuning was interrupted: this is the best that was found until then")
         return remade, Tuning(
             by=by,
-            runtime=_runtime(),
+            runtime=runtime(),
             machine=_machine(),
             provider=self.provider,
             threads=self.wishes.threads,
@@ -343,7 +343,8 @@ def _release() -> tuple[int, int]:
         return NEWEST
 
 
-def _runtime() -> str:
+def runtime() -> str:
+    """The runtime that is installed, in words."""
     try:
         return f"ONNX Runtime {onnxruntime().__version__}"
     except CannotRun:

@@ -26,10 +26,20 @@ def given(source: Path | Mapping[str, NDArray[Any]], wanted: tuple[InputSpec, ..
     Raises:
         BadInput: The file cannot be read, or an array's name, type or shape is not that of an input.
     """
+    arrays, where = opened(source)
+    by_name = {spec.name: spec for spec in wanted}
+    return {name: _fitting(value, name, by_name, where) for name, value in arrays.items()}
+
+
+def opened(source: Path | Mapping[str, NDArray[Any]]) -> tuple[dict[str, NDArray[Any]], str]:
+    """The arrays as they are, and what an error calls their source.
+
+    Raises:
+        BadInput: The file cannot be read.
+    """
     where = f"--inputs {source}" if isinstance(source, Path) else "the given inputs"
     arrays = _read(source, where) if isinstance(source, Path) else source
-    by_name = {spec.name: spec for spec in wanted}
-    return {name: _fitting(np.asarray(value), name, by_name, where) for name, value in arrays.items()}
+    return {name: np.asarray(value) for name, value in arrays.items()}, where
 
 
 def _read(path: Path, where: str) -> dict[str, NDArray[Any]]:
@@ -47,12 +57,21 @@ def _read(path: Path, where: str) -> dict[str, NDArray[Any]]:
         raise BadInput(what, where=where, todo=todo) from None
 
 
-def _fitting(value: NDArray[Any], name: str, wanted: Mapping[str, InputSpec], where: str) -> NDArray[Any]:
-    spec = wanted.get(name)
-    if spec is None:
+def known(name: str, wanted: Mapping[str, InputSpec], where: str) -> InputSpec:
+    """The input of this name.
+
+    Raises:
+        BadInput: There is none.
+    """
+    if name not in wanted:
         todo = f"the inputs to feed are {', '.join(wanted) or 'none'}"
         raise BadInput(f"'{name}' is no input of the model that is fed", where=where, todo=todo)
-    value = _typed(value, spec, where)
+    return wanted[name]
+
+
+def _fitting(value: NDArray[Any], name: str, wanted: Mapping[str, InputSpec], where: str) -> NDArray[Any]:
+    spec = known(name, wanted, where)
+    value = typed(value, spec, where)
     declared = spec.shape
     if declared is not None and not (
         len(declared) == value.ndim
@@ -63,7 +82,12 @@ def _fitting(value: NDArray[Any], name: str, wanted: Mapping[str, InputSpec], wh
     return value
 
 
-def _typed(value: NDArray[Any], spec: InputSpec, where: str) -> NDArray[Any]:
+def typed(value: NDArray[Any], spec: InputSpec, where: str) -> NDArray[Any]:
+    """The array, if it is of the input's type.
+
+    Raises:
+        BadInput: It is not.
+    """
     dtype = numpy_dtype(spec.dtype)
     if value.dtype == dtype:
         return value

@@ -1,0 +1,1 @@
+"""What becomes of a model when it is quantized to int8."""
