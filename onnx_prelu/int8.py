@@ -146,7 +146,7 @@ def choose(
                 high=times[each.form].high) if each.form in times else each
         for each in candidates
     ]  # fmt: skip
-    form = _best(timed, min_sqnr)
+    form = best(timed, min_sqnr)
     told = tuple(replace(each, chosen=each.form == form) for each in timed)
     remade, small = results[form]
     return Chosen(remade, small, Int8(told, len(calibrating), len(judging), min_sqnr, runtime(), provider, threads))
@@ -166,8 +166,16 @@ def _everywhere(form: str) -> Callable[[Draft, Site], tuple[str, ...]]:
     return lambda _draft, _site: () if form == AS_IT_IS else (form,)
 
 
-def _best(candidates: Sequence[Candidate], min_sqnr: float | None) -> str:
-    """The fastest that is good enough, or the best that is fast enough."""
+def best(candidates: Sequence[Candidate], min_sqnr: float | None) -> str:
+    """The fastest that is good enough, or the best that is fast enough.
+
+    Args:
+        candidates: What was tried; those without numbers are passed over.
+        min_sqnr: In dB; None takes the best SQNR within :data:`NEAR` of the fastest.
+
+    Raises:
+        NotMet: None is good enough.
+    """
     measured = [(each.ratio, each.sqnr_db, each.form) for each in candidates if each.ratio is not None]
     ready = [(ratio, noise, form) for ratio, noise, form in measured if ratio is not None and noise is not None]
     if min_sqnr is not None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import BadInput
@@ -45,7 +44,9 @@ def samples(source: Path | Mapping[str, NDArray[Any]], wanted: tuple[InputSpec, 
     counts = {name: len(parts) for name, parts in cut.items()}
     if len(set(counts.values())) > 1 or not all(counts.values()):
         found = ", ".join(f"{count} for '{name}'" for name, count in counts.items())
-        raise BadInput(f"holds unequal numbers of batches: {found}", where=where, todo="give equally many, at least one")
+        raise BadInput(
+            f"holds unequal numbers of batches: {found}", where=where, todo="give equally many, at least one"
+        )
     return [dict(zip(cut, parts, strict=True)) for parts in zip(*cut.values(), strict=True)]
 
 

@@ -54,6 +54,7 @@ def quantized(model: Model, feeds: Sequence[Feed]) -> Model:
         tools = importlib.import_module("onnxruntime.quantization")
     except ImportError as error:
         raise CannotRun(f"onnxruntime.quantization cannot be imported ({error})") from None
+    failures: tuple[type[Exception], ...] = (*errors(), KeyError, AttributeError, AssertionError)
     with tempfile.TemporaryDirectory() as folder, _quiet():
         before, after = Path(folder, "float.onnx"), Path(folder, "int8.onnx")
         save(model, before)
@@ -67,7 +68,7 @@ def quantized(model: Model, feeds: Sequence[Feed]) -> Model:
                 activation_type=tools.QuantType.QUInt8,
                 weight_type=tools.QuantType.QInt8,
             )
-        except (*errors(), KeyError, AttributeError, AssertionError) as error:
+        except failures as error:
             raise CannotRun(f"onnxruntime.quantization failed: {told(str(error))}") from None
         return load(onnx.load(after))
 
