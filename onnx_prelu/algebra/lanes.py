@@ -57,6 +57,15 @@ class Lanes:
         """
         return np.unique(self.unit, return_index=True)[1]
 
+    def by_unit(self) -> Lanes:
+        """The same lanes with those of each unit next to each other: however units are grouped, so are their lanes.
+
+        >>> tied(np.array([0.25, -3.0])).by_unit().out
+        array([ 1.  , -0.25,  1.  ,  3.  ])
+        """
+        order = np.argsort(self.unit, kind="stable")
+        return Lanes(self.unit[order], self.row[order], self.slope[order], self.out[order])
+
     def bearing(self) -> Array:
         """By what something that is added behind the activation is multiplied on each lane, to be summed to itself.
 

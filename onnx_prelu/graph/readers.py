@@ -57,6 +57,11 @@ class Readers:
     steps: tuple[Step, ...] = ()
     layers: tuple[Reading, ...] = ()
 
+    @property
+    def grouped(self) -> bool:
+        """Whether some layer has groups, inside of which units have to stay."""
+        return any(reading.layer.groups > 1 for reading in self.layers)
+
     def kin(self, units: int) -> Array:
         """(units, k) stored values that have to be equal where two units are one unit in two directions."""
         return np.concatenate([np.empty((units, 0)), *(step.kin() for step in self.steps)], axis=1)

@@ -19,13 +19,13 @@ import numpy as np
 import onnx
 
 from ..algebra.floats import Array
-from ..algebra.lanes import concat, tied
+from ..algebra.lanes import Lanes, concat, tied
 from ..errors import Refused
 from ..graph.build import supports
 from ..graph.constants import is_float
 from ..graph.draft import Draft
 from ..graph.edit import rewired
-from ..graph.linear import Place, spread
+from ..graph.linear import Change, Place, spread
 from ..graph.readers import Readers, Reading, readers
 from ..graph.weights import Take, Weight
 from .behind import Behind, Nodes
@@ -48,9 +48,9 @@ def plan_concat(draft: Draft, site: Site) -> Plan:
     """
     _require_ops(draft, site, ("Relu", "Concat"))
     place, after, slopes = _behind(draft, site)
-    behind = Behind(draft, "concat", site.node, site.x, site.y, place, after, concat(slopes))
+    behind = Behind(draft, "concat", site.node, site.x, site.y, place, after, _arranged(concat(slopes), after))
     relu = behind.names.new(site.y, "relu")
-    activation = (behind.node("Relu", [site.x], relu), behind.concat([site.x, relu], behind.result))
+    activation = (behind.node("Relu", [site.x], relu), *behind.halves([site.x, relu], behind.result))
 
     def layer(reading: Reading) -> Nodes:
         change = reading.take_columns(behind.lanes)
@@ -73,20 +73,27 @@ def plan_tied(draft: Draft, site: Site) -> Plan:
     if draft.opset < 7:
         raise Refused("opset", "a weight times a slope needs broadcasting, of opset 7", site.node.label)
     place, after, slopes = _behind(draft, site)
-    behind = Behind(draft, "tied", site.node, site.x, site.y, place, after, tied(slopes))
+    behind = Behind(draft, "tied", site.node, site.x, site.y, place, after, _arranged(tied(slopes), after))
     negated, both = behind.names.new(site.y, "neg"), behind.names.new(site.y, "concat")
     activation = (
         behind.node("Neg", [site.x], negated),
-        behind.concat([site.x, negated], both),
+        *behind.halves([site.x, negated], both),
         behind.node("Relu", [both], behind.result),
     )
     return behind.plan(site.region, activation, lambda reading: _tied_layer(behind, slopes, reading))
+
+
+def _arranged(lanes: Lanes, after: Readers) -> Lanes:
+    """The lanes in the order in which :meth:`~onnx_prelu.passes.behind.Behind.halves` puts them."""
+    return lanes.by_unit() if after.grouped else lanes
 
 
 def _tied_layer(behind: Behind, slopes: Array, reading: Reading) -> Nodes:
     """A layer whose matrix is made of the stored one: Concat(V, Mul(V, −a))."""
     change = reading.take_columns(behind.lanes)
     refuse_overflow(change)
+    if behind.after.grouped:
+        return _tied_by_unit(behind, slopes, reading, change)
     matrix, node = reading.layer.weight, change.node
     stored, axis, rank = node.inputs[change.position], 1 - matrix.axis, len(matrix.weight.shape)
     factor = spread(Take(np.arange(len(slopes)), -slopes), reading.block).factor
@@ -96,6 +103,29 @@ def _tied_layer(behind: Behind, slopes: Array, reading: Reading) -> Nodes:
     return (
         onnx.helper.make_node("Mul", [stored, minus_a], [half], behind.names.new(node.name, "mul")),
         onnx.helper.make_node("Concat", [stored, half], [whole], behind.names.new(node.name, "concat"), axis=axis),
+        rewired(node, [change], {change: whole}, behind.rename),
+    )
+
+
+def _tied_by_unit(behind: Behind, slopes: Array, reading: Reading, change: Change) -> Nodes:
+    """The same where lanes stand unit by unit: a view of V, (groups, units, inputs of a group, rest), is doubled."""
+    matrix, node = reading.layer.weight, change.node
+    stored, axis = node.inputs[change.position], 1 - matrix.axis
+    shape = matrix.weight.shape
+    groups, before = (reading.layer.groups, shape[0]) if axis else (1, 1)
+    sizes = (groups, before // groups, reading.units // groups, -1)
+    value = -slopes.reshape(groups, 1, -1, 1).astype(matrix.weight.dtype)
+    name = behind.last.name
+    view = behind.constant(Weight.of(np.array(sizes, np.int64)), name, "view")
+    minus_a = behind.constant(Weight.of(value), name, "minus_slope")
+    wide = behind.constant(Weight.of(np.array(change.weight.shape, np.int64)), name, "kernel")
+    viewed, half = behind.names.new(stored, "view"), behind.names.new(stored, "times_slope")
+    pair, whole = behind.names.new(stored, "pair"), behind.names.new(stored, behind.form)
+    return (
+        onnx.helper.make_node("Reshape", [stored, view], [viewed], behind.names.new(node.name, "reshape")),
+        onnx.helper.make_node("Mul", [viewed, minus_a], [half], behind.names.new(node.name, "mul")),
+        onnx.helper.make_node("Concat", [viewed, half], [pair], behind.names.new(node.name, "concat"), axis=3),
+        onnx.helper.make_node("Reshape", [pair, wide], [whole], behind.names.new(node.name, "reshape")),
         rewired(node, [change], {change: whole}, behind.rename),
     )
 
@@ -112,7 +142,7 @@ def _require_ops(draft: Draft, site: Site, ops: tuple[str, ...]) -> None:
 
 
 def _behind(draft: Draft, site: Site) -> tuple[Place, Readers, Array]:
-    """Where the units lie, all that reads them (layers without groups, and steps on the way), and their slopes.
+    """Where the units lie, all that reads them (layers, and steps on the way), and their slopes.
 
     One slope for all says nothing of the axis: then it is the one that the layers sum over.
     """
@@ -128,10 +158,6 @@ def _behind(draft: Draft, site: Site) -> tuple[Place, Readers, Array]:
         except Refused as refused:
             refusals.append(refused)
             continue
-        for reading in after.layers:
-            if reading.layer.groups > 1:
-                text = "its groups would not keep whole units: the lanes of one stand in both halves"
-                raise Refused("group-layout", text, reading.layer.nodes[0].label)
         return place, after, site.slope.shrunk().per_unit(place.units, place.axis, label)
     raise refusals[0]
 
