@@ -9,6 +9,9 @@ made by anything. In a chain, every inner matrix doubles once, where split doubl
     tied:     z ─► PRelu(a) ─► Gemm(V)    becomes    z ─┬───────► Concat ─► Relu ─► Gemm([V, V·(−a)])
                                                         └─► Neg ──┘
 
+Before layers with groups the two lanes of a unit stand next to each other: the halves meet along the axis behind the
+units, and a Reshape counts them as units.
+
 In tied, V stays stored as it is: [V, V·(−a)] is made of it by a Mul and a Concat of constants, which a runtime folds
 when it loads the model.
 """
