@@ -96,6 +96,15 @@ def test_tied_stores_a_grouped_kernel_once():
     assert floats == {"V": (6, 2, 2, 2), "n_h/minus_slope": (2, 1, 2, 1)}
 
 
+def test_a_target_has_to_take_the_reshape():
+    proto = GROUPED["depthwise"]
+    (site,) = onnx_prelu.rewrite(proto, ops=["Relu", "Concat", "Reshape", "Conv"]).report.sites
+    assert site.form == "concat"
+    (site,) = onnx_prelu.rewrite(proto, ops=["Relu", "Concat", "Conv"]).report.sites
+    assert site.refused
+    assert site.refusals["concat"].code == "target-op"
+
+
 # ── the way back of what others wrote ─────────────────────────────────────────────────────────────────────────
 
 #: Rows are lanes: x and Relu(x) of each unit in turn; the slopes are 0.25, −0.5, 1.5 and 0.
