@@ -100,15 +100,16 @@ def _joined(draft: Draft, pair: Node, z: str) -> tuple[Place, NDArray[np.intp], 
         raise _unknown(z, pair)
     axis = next((a.i for a in pair.proto.attribute if a.name == "axis"), 1) % len(shape)
     reshape = _reader(draft, pair.outputs[0])
-    interleaved = reshape is not None and _counts_halves(draft, reshape, shape, axis)
-    unit = axis - 1 if interleaved else axis
+    if reshape is not None and not _counts_halves(draft, reshape, shape, axis):
+        reshape = None
+    unit = axis if reshape is None else axis - 1
     units = shape[unit]
     if not isinstance(units, int) or not units:
         raise _unknown(z, pair)
     lanes = np.arange(2 * units)
-    order = lanes.reshape(units, 2).T if interleaved else lanes.reshape(2, units)
+    order = lanes.reshape(2, units) if reshape is None else lanes.reshape(units, 2).T
     place = Place(unit - len(shape), 2 * units, rank=len(shape))
-    joined = (pair, reshape) if interleaved and reshape is not None else (pair,)
+    joined = (pair,) if reshape is None else (pair, reshape)
     return place, order if pair.inputs[0] == z else order[::-1], joined
 
 
