@@ -139,7 +139,7 @@ direction = together(
         "--slope-in",
         type=click.Choice(SLOPE_PLACES),
         default="consumer",
-        help="Where split puts the slope [consumer].",
+        help="Where split and split-step put the slope [consumer].",
     ),
     option(
         REWRITE,

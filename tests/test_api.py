@@ -131,7 +131,8 @@ def test_check_and_bench_and_inspect():
     (latency,) = report.latency
     assert (latency.status, latency.sizes) == ("measured", {"image": (2, 1, 8, 8)})
     (site, _) = onnx_prelu.inspect(CNN).sites
-    assert site.possible == ("split", "concat", "tied", "mirror", "mirror-mul", "mirror-min", "skip", "skip-outside")
+    elementwise = ("mirror", "mirror-mul", "mirror-min", "skip", "skip-outside")
+    assert site.possible == ("split", "split-step", "concat", "tied", *elementwise)
     assert site.refusals["max"].code == "positive-side"
 
 

@@ -88,8 +88,9 @@ def unseen(draft: Draft, plans: Sequence[Plan], small: Sequence[Alone]) -> list[
 def _sites_alone(draft: Draft, plans: Sequence[Plan], result: Model) -> Iterator[Alone]:
     bodies = draft.place.within(draft.model.proto), draft.place.within(result.proto)
     sources = Source(draft.model, bodies[0]), Source(result, bodies[1])
-    original = {widened.new: widened.old for widened in draft.widened.values()}
-    wide = {widened.old: plan for plan in plans for widened in plan.edit.widened}
+    kept = draft.index.maker.keys()  # units that are made of their lanes again
+    original = {widened.new: widened.old for widened in draft.widened.values() if widened.old not in kept}
+    wide = {widened.old: plan for plan in plans for widened in plan.edit.widened if widened.old not in kept}
     for plan in plans:
         alone = _alone(draft, plan, original.get(plan.x, plan.x), wide, sources)
         if alone is not None:
@@ -108,6 +109,8 @@ def _alone(draft: Draft, plan: Plan, x: str, wide: dict[str, Plan], sources: tup
         return None
     slots = sorted(set(slots))
     before = _Side([draft.place.body.node[slot] for slot in slots], [])
+    if not any(x in reads(node) for node in before.nodes):
+        return None  # the layer before was put in at another site
     after = _Side([node.proto for slot in slots for node in draft.index.slots[slot]], [])
     inputs = {x: known}
     if previous is not None and (seam := previous.seam) is not None:
