@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 import onnx
 
+from ..algebra.floats import Array
 from ..algebra.lanes import Lanes
 from ..errors import Refused
 from ..graph.build import Names, supports
 from ..graph.draft import Draft, NewConstant
 from ..graph.linear import Linear
-from ..graph.readers import Readers
+from ..graph.readers import Readers, Reading
 from ..graph.weights import Take, Weight
 from .plan import Plan
 from .sites import Site
@@ -65,7 +66,7 @@ def _step(
     operands, axis, size = [x, matrix], 0, before.units // before.groups
     attributes: dict[str, Any] = {}
     constants: dict[str, NewConstant] = {}
-    identity = np.tile(np.eye(size, dtype=dtype), (before.groups, 1))
+    identity = _identity(size, before.groups).astype(dtype)
     if op == "Conv":
         identity, axis, attributes = identity[..., *[None] * (-1 - before.output.axis)], 1, {"group": before.groups}
     elif op == "Gemm":  # its bias is an option from opset 11 on, and not in every parser
@@ -81,3 +82,20 @@ def _step(
     made.doc_string = node.proto.doc_string
     made.metadata_props.extend(node.proto.metadata_props)
     return made, constants
+
+
+def is_step(reading: Reading, lanes: Lanes) -> bool:
+    """True if a layer gives back what it reads once its inputs are these lanes: there is no need for it any more."""
+    layer = reading.layer
+    size, weight = layer.units // layer.groups, reading.take_columns(lanes).weight
+    attributes = {a.name: onnx.helper.get_attribute_value(a) for a in layer.weight.node.proto.attribute}
+    scales = attributes.get("alpha", 1.0) != 1 or any(np.any(part.weight.values()) for part in layer.added)
+    moves = set(attributes.get("strides", [1])) != {1} or any(attributes.get("pads", []))
+    if scales or moves or weight.shape != (layer.units, size, *[1] * (len(weight.shape) - 2)):
+        return False
+    return np.array_equal(weight.values().reshape(-1, size), _identity(size, layer.groups))
+
+
+def _identity(size: int, groups: int) -> Array:
+    """(size·groups, size): an identity for each group, one behind the other."""
+    return np.tile(np.eye(size), (groups, 1))
