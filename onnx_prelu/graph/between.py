@@ -8,8 +8,9 @@ Constants that it has for each unit are repeated for each lane, what it adds sta
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -141,20 +142,31 @@ def _padded_with(draft: Draft, node: Node) -> float:
     return float(next((a.f for a in node.proto.attribute if a.name == "value"), 0.0))
 
 
+def _transpose(_: Draft, use: Use, place: Place) -> Step:
+    perm: list[int] = next((list(a.ints) for a in use.node.proto.attribute if a.name == "perm"), [])
+    rank = len(perm) or _rank(use, place)
+    axis = (perm or list(range(rank))[::-1]).index(place.axis + rank)
+    return Step(use.node, replace(place, axis=axis - rank, rank=rank))
+
+
 def _flatten(draft: Draft, use: Use, place: Place) -> Step:
     rank, shape = _rank(use, place), draft.shape(_read(use))
     axis = next((a.i for a in use.node.proto.attribute if a.name == "axis"), 1)
     first, unit = axis + rank if axis < 0 else axis, place.axis + rank
-    if first > unit or any(shape is None or size != 1 for size in (shape or [None] * rank)[first:unit]):
-        raise _not_linear(use.node, "the Flatten does not keep units outermost")
-    return Step(use.node, Place(-1, place.units, _block(place, (shape or [None] * rank)[unit + 1 :]), 2))
+    dims: list[int | str | None] = [None] * rank if shape is None else list(shape)
+    runs = _runs(dims[first:unit])
+    if first > unit or runs is None:
+        raise _not_linear(use.node, "the Flatten puts units into its rows, or behind axes whose sizes are not known")
+    block = _block(place, dims[unit + 1 :])
+    return Step(use.node, Place(-1, place.units, block, 2, runs * place.repeats))
 
 
 def _reshape(draft: Draft, use: Use, place: Place) -> Step:
-    """A Reshape to a constant shape, in which one axis holds the units, each a block of neighbours.
+    """A Reshape to a constant shape, in which one axis holds the units, each as blocks of neighbours.
 
-    The entries before that axis have to come to what stood before the units: either they are the same, or those from
-    that axis on come to what stood from the units on.
+    The entries before that axis have to come to what stood before the units, or before some axes of known sizes in
+    front of them: either they are the same, or those from that axis on come to the rest. All units stand once for each
+    index of those axes.
     """
     node, shape = use.node, draft.shape(_read(use))
     if len(node.inputs) < 2:
@@ -170,18 +182,23 @@ def _reshape(draft: Draft, use: Use, place: Place) -> Step:
         before[i] if size == 0 and copies and i < len(before) else size for i, size in enumerate(target)
     ]
     inner = _block(place, shape[unit + 1 :])
-    for axis in sorted(range(len(target)), key=lambda axis: (axis != unit, -axis)):
+    axes = sorted(range(len(target)), key=lambda axis: (axis != unit, -axis))
+    for first, axis in itertools.product(range(unit, -1, -1), axes):
         copied = [i for i, size in enumerate(target) if size == 0 and copies and (i == axis) != (i == unit)]
-        if not copied and _outermost(before[:unit], after, axis, place.units, inner):
-            block = _entry_block(after, axis, place.units, inner)
+        runs = _runs(shape[first:unit])
+        if copied or runs is None:
+            continue
+        repeats = runs * place.repeats
+        if _outermost(before[:first], after, axis, repeats * place.units, inner):
+            block = _entry_block(after, axis, repeats * place.units, inner)
             changed = Constant(node, 1, weight, axis) if target[axis] > 0 else None
-            output = Place(axis - len(target), place.units, block, len(target))
+            output = Place(axis - len(target), place.units, block, len(target), repeats)
             return Step(node, output, target=changed)
-    raise _not_linear(node, "the Reshape does not keep units outermost, or its shape is not known well enough to say")
+    raise _not_linear(node, "the Reshape does not keep units together, or its shape is not known well enough to say")
 
 
 def _outermost(leading: list[Dim], after: list[Dim], axis: int, units: int, inner: int | None) -> bool:
-    """Whether entries of a shape from an axis on hold exactly the units, outermost, in whole blocks."""
+    """Whether entries of a shape from an axis on hold exactly the units, all runs of them, in whole blocks."""
     head, tail = after[:axis], after[axis:]
     entry, rest = tail[0], _product(tail[1:])
     if entry == -1:
@@ -232,6 +249,7 @@ BETWEEN: Mapping[str, Row] = {
     "Pad": _pad,
     "ReduceMean": _reduce_mean,
     "Reshape": _reshape,
+    "Transpose": _transpose,
 }
 """By op: the step that a node is for units at a place. Raises Refused: ``between-not-linear``, ``unknown-shape``,
 ``consumer-not-linear``, or what a constant refuses."""
@@ -257,7 +275,13 @@ def _rank(use: Use, place: Place) -> int:
     return place.rank
 
 
-def _block(place: Place, inner: tuple[int | str | None, ...] | list[None]) -> int | None:
+def _runs(dims: Sequence[int | str | None]) -> int | None:
+    """How many times the units stand along one axis, once these dimensions in front of them are laid out with them."""
+    sizes = [size for size in dims if isinstance(size, int) and size > 0]
+    return math.prod(sizes) if len(sizes) == len(dims) else None
+
+
+def _block(place: Place, inner: Sequence[int | str | None]) -> int | None:
     """How many neighbours a unit has, once the dimensions behind its axis are laid out one behind the other."""
     sizes = [size for size in inner if isinstance(size, int)]
     if place.block is None or len(sizes) < len(inner):

@@ -15,34 +15,35 @@ from .between import BETWEEN, Step
 from .draft import Draft
 from .index import Use
 from .kinds import KINDS, OPS
-from .linear import Change, Linear, Place, spread
+from .linear import Change, Linear, Place, gathered, spread
 from .weights import Take
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A linear layer that reads units, each as a block of its inputs.
+    """A linear layer that reads units, each as blocks of its inputs.
 
     Attributes:
         layer: The layer.
         units: How many units it reads.
+        repeats: How many times all units stand along its inputs.
     """
 
     layer: Linear
     units: int
-
-    @property
-    def block(self) -> int:
-        """How many neighbouring inputs are one unit."""
-        return self.layer.inputs // self.units
+    repeats: int = 1
 
     def columns(self) -> Array:
         """(units, q) stored weights, one row a unit."""
-        return self.layer.columns().reshape(self.units, -1)
+        return gathered(self.layer.columns(), self.units, self.repeats)
+
+    def spread(self, take: Take) -> Take:
+        """What is taken of the inputs where this is taken of the units."""
+        return spread(take, self.units, self.layer.inputs, self.repeats)
 
     def take_columns(self, lanes: Lanes) -> Change:
         """The matrix that the layer has after units were replaced by lanes."""
-        return self.layer.take_columns(spread(Take(lanes.unit, lanes.out), self.block))
+        return self.layer.take_columns(self.spread(Take(lanes.unit, lanes.out)))
 
 
 @dataclass(frozen=True)
@@ -115,10 +116,10 @@ def _reading(draft: Draft, use: Use, place: Place) -> Reading:
     layer = reader(draft, node)
     if layer.input_axis != place.axis:
         raise Refused("consumer-not-linear", f"the {node.op} does not sum over the units", node.label)
-    if layer.inputs % place.units or place.size not in (None, layer.inputs):
+    if layer.inputs % (place.units * place.repeats) or place.size not in (None, layer.inputs):
         text = f"the {node.op} has {layer.inputs} inputs, and there are {place.units} units"
         raise Refused("unsupported-layout", text, node.label)
-    if place.units % layer.groups:
+    if place.units % layer.groups or (place.repeats > 1 and layer.groups > 1):
         text = f"the {node.op} splits units: {place.units} of them stand in {layer.groups} groups"
         raise Refused("group-layout", text, node.label)
-    return Reading(layer, place.units)
+    return Reading(layer, place.units, place.repeats)

@@ -28,7 +28,7 @@ from ..graph.build import supports
 from ..graph.constants import is_float
 from ..graph.draft import Draft
 from ..graph.edit import rewired
-from ..graph.linear import Change, Place, spread
+from ..graph.linear import Change, Place
 from ..graph.readers import Readers, Reading, readers
 from ..graph.weights import Take, Weight
 from .behind import Behind, Nodes
@@ -95,11 +95,11 @@ def _tied_layer(behind: Behind, slopes: Array, reading: Reading) -> Nodes:
     """A layer whose matrix is made of the stored one: Concat(V, Mul(V, −a))."""
     change = reading.take_columns(behind.lanes)
     refuse_overflow(change)
-    if behind.after.grouped:
-        return _tied_by_unit(behind, slopes, reading, change)
+    if behind.after.grouped or reading.repeats > 1:
+        return _tied_in_a_view(behind, slopes, reading, change)
     matrix, node = reading.layer.weight, change.node
     stored, axis, rank = node.inputs[change.position], 1 - matrix.axis, len(matrix.weight.shape)
-    factor = spread(Take(np.arange(len(slopes)), -slopes), reading.block).factor
+    factor = reading.spread(Take(np.arange(len(slopes)), -slopes)).factor
     value = factor.reshape(-1, *[1] * (rank - 1 - axis)).astype(matrix.weight.dtype)
     minus_a = behind.constant(Weight.of(value), behind.last.name, "minus_slope")
     half, whole = behind.names.new(stored, "times_slope"), behind.names.new(stored, behind.form)
@@ -110,15 +110,18 @@ def _tied_layer(behind: Behind, slopes: Array, reading: Reading) -> Nodes:
     )
 
 
-def _tied_by_unit(behind: Behind, slopes: Array, reading: Reading, change: Change) -> Nodes:
-    """The same where lanes stand unit by unit: a view of V, (groups, units, inputs of a group, rest), is doubled."""
+def _tied_in_a_view(behind: Behind, slopes: Array, reading: Reading, change: Change) -> Nodes:
+    """The same where the halves of V are not two blocks: a view, (groups, before, units of a group, rest), is doubled.
+
+    Lanes that stand unit by unit are doubled along the rest, others along the units, which can stand several times.
+    """
     matrix, node = reading.layer.weight, change.node
     stored, axis = node.inputs[change.position], 1 - matrix.axis
     shape = matrix.weight.shape
     groups, before = (reading.layer.groups, shape[0]) if axis else (1, 1)
-    sizes = (groups, before // groups, reading.units // groups, -1)
+    sizes = (groups, before // groups * reading.repeats, reading.units // groups, -1)
     value = -slopes.reshape(groups, 1, -1, 1).astype(matrix.weight.dtype)
-    name = behind.last.name
+    name, meeting = behind.last.name, 3 if behind.after.grouped else 2
     view = behind.constant(Weight.of(np.array(sizes, np.int64)), name, "view")
     minus_a = behind.constant(Weight.of(value), name, "minus_slope")
     wide = behind.constant(Weight.of(np.array(change.weight.shape, np.int64)), name, "kernel")
@@ -127,7 +130,7 @@ def _tied_by_unit(behind: Behind, slopes: Array, reading: Reading, change: Chang
     return (
         onnx.helper.make_node("Reshape", [stored, view], [viewed], behind.names.new(node.name, "reshape")),
         onnx.helper.make_node("Mul", [viewed, minus_a], [half], behind.names.new(node.name, "mul")),
-        onnx.helper.make_node("Concat", [viewed, half], [pair], behind.names.new(node.name, "concat"), axis=3),
+        onnx.helper.make_node("Concat", [viewed, half], [pair], behind.names.new(node.name, "concat"), axis=meeting),
         onnx.helper.make_node("Reshape", [pair, wide], [whole], behind.names.new(node.name, "reshape")),
         rewired(node, [change], {change: whole}, behind.rename),
     )

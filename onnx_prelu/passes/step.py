@@ -91,6 +91,7 @@ def is_step(reading: Reading, lanes: Lanes) -> bool:
     attributes = {a.name: onnx.helper.get_attribute_value(a) for a in layer.weight.node.proto.attribute}
     scales = attributes.get("alpha", 1.0) != 1 or any(np.any(part.weight.values()) for part in layer.added)
     moves = set(attributes.get("strides", [1])) != {1} or any(attributes.get("pads", []))
+    moves |= layer.weight.node.op == "ConvTranspose"  # it has more ways to do so, and is never put in
     if scales or moves or weight.shape != (layer.units, size, *[1] * (len(weight.shape) - 2)):
         return False
     return np.array_equal(weight.values().reshape(-1, size), _identity(size, layer.groups))

@@ -164,6 +164,27 @@ def test_what_stands_between_is_taken_along(form):
     assert_forth_and_back(proto, form)
 
 
+TRANSPOSED = model(
+    "h = PRelu(x, a)  t = Transpose <perm = [0, 2, 3, 1]> (h)  f = Flatten(t)  y = Gemm(f, V)",
+    "float[2,3,2,5] x", weights={"a": WEIGHTS["a"].reshape(3, 1, 1), "V": (30, 2)},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_where_all_units_stand_several_times_in_a_layer(form):
+    assert_forth_and_back(TRANSPOSED, form)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_where_they_do_in_a_layer_stored_the_other_way_round(form):
+    proto = onnx.ModelProto()
+    proto.CopyFrom(TRANSPOSED)
+    (matrix,) = [tensor for tensor in proto.graph.initializer if tensor.name == "V"]
+    matrix.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(matrix).T.copy(), "V"))
+    proto.graph.node[-1].attribute.append(onnx.helper.make_attribute("transB", 1))
+    assert_forth_and_back(proto, form)
+
+
 # ── what split cannot have ────────────────────────────────────────────────────────────────────────────────────
 
 ANY_PRODUCER = {
