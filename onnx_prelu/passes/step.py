@@ -9,16 +9,15 @@ there already. So it is taken where Neg, Sub, or Mul by one value a unit is not.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import onnx
 
-from ..algebra.floats import Array
 from ..algebra.lanes import Lanes
-from ..errors import Refused
-from ..graph.build import Names, supports
+from ..graph.build import Names
 from ..graph.draft import Draft, NewConstant
 from ..graph.linear import Linear
 from ..graph.readers import Readers, Reading
@@ -35,7 +34,7 @@ def plan_split_step(draft: Draft, site: Site, *, slope_in_producer: bool) -> Pla
     NaN of all units at its place, by 0·inf in their sums; so does NaN.
 
     Raises:
-        Refused: ``dtype``, ``type-unknown``, ``opset``, ``slope-enlarges``, ``slope-misaligned``, ``runtime-slope``,
+        Refused: ``dtype``, ``type-unknown``, ``slope-enlarges``, ``slope-misaligned``, ``runtime-slope``,
             ``slope-not-per-unit``, or what :func:`~onnx_prelu.passes.wide.layer_before` refuses.
         BadInput: The slope does not broadcast.
     """
@@ -53,22 +52,16 @@ def plan_split_step(draft: Draft, site: Site, *, slope_in_producer: bool) -> Pla
 def _step(
     draft: Draft, site: Site, before: Linear, lanes: Lanes, x: str, dtype: np.dtype[Any]
 ) -> tuple[onnx.NodeProto, dict[str, NewConstant]]:
-    """The layer from the lanes x to the units y, and its constants.
-
-    Raises:
-        Refused: ``opset``.
-    """
+    """The layer from the lanes x to the units y, and its constants."""
     names, node, producer = Names(draft.index), site.node, before.weight.node
     op = "Conv" if producer.op == "ConvTranspose" else producer.op
-    if not supports(op, draft.opset, dtype.name):
-        raise Refused("opset", f"{op} does not exist for {dtype.name} in opset {draft.opset}", node.label)
     matrix = names.new(node.name, "step_weight")
     operands, axis, size = [x, matrix], 0, before.units // before.groups
     attributes: dict[str, Any] = {}
     constants: dict[str, NewConstant] = {}
-    identity = _identity(size, before.groups).astype(dtype)
+    space: list[int] = []
     if op == "Conv":
-        identity, axis, attributes = identity[..., *[None] * (-1 - before.output.axis)], 1, {"group": before.groups}
+        space, axis, attributes = [1] * (-1 - before.output.axis), 1, {"group": before.groups}
     elif op == "Gemm":  # its bias is an option from opset 11 on, and not in every parser
         operands.append(names.new(node.name, "step_bias"))
         constants[operands[2]] = NewConstant(Weight.of(np.zeros(size, dtype)))
@@ -76,8 +69,9 @@ def _step(
     elif before.weight.position == 0:  # W·x
         operands.reverse()
         axis = 1
+    identity = _identity(size, before.groups, space, dtype)
     take = Take(lanes.unit, lanes.out).within(before.groups, size)
-    constants[matrix] = NewConstant(Weight.of(identity).take(axis, take.index, take.factor))
+    constants[matrix] = NewConstant(identity.take(axis, take.index, take.factor))
     made = onnx.helper.make_node(op, operands, [site.y], names.new(node.name, "step"), **attributes)
     made.doc_string = node.proto.doc_string
     made.metadata_props.extend(node.proto.metadata_props)
@@ -94,9 +88,10 @@ def is_step(reading: Reading, lanes: Lanes) -> bool:
     moves |= layer.weight.node.op == "ConvTranspose"  # it has more ways to do so, and is never put in
     if scales or moves or weight.shape != (layer.units, size, *[1] * (len(weight.shape) - 2)):
         return False
-    return np.array_equal(weight.values().reshape(-1, size), _identity(size, layer.groups))
+    return np.array_equal(weight.stored(), _identity(size, layer.groups, weight.shape[2:], weight.dtype).stored())
 
 
-def _identity(size: int, groups: int) -> Array:
-    """(size·groups, size): an identity for each group, one behind the other."""
-    return np.tile(np.eye(size), (groups, 1))
+def _identity(size: int, groups: int, space: Sequence[int], dtype: np.dtype[Any]) -> Weight:
+    """(size·groups, size, 1, …): an identity for each group, one behind the other; made when it is needed."""
+    shape = (size * groups, size, *space)
+    return Weight(lambda: np.tile(np.eye(size, dtype=dtype), (groups, 1)).reshape(shape), shape, dtype)
