@@ -150,8 +150,8 @@ def test_nnenum_takes_convolutions_and_no_max_pool():
     weights = {"A": np.ones((2, 1, 2, 2)), "a": np.array([[[0.25]], [[-0.5]]]), "V": np.ones((8, 1))}
     model = parsed(body, "T[1,1,3,3] x", "T[1,1] y", weights)
     assert ops(rewritten(model, target="nnenum").model) == ["Conv", "Relu", "Flatten", "MatMul"]
-    pooled = parsed(body.replace("Flatten", "MaxPool <kernel_shape = [2, 2]>"), "T[1,1,3,3] x", "T[1,2,1,1] f", weights)
-    del pooled.graph.node[3:], pooled.graph.initializer[1:2]
+    body = "z = Conv(x, A)  h = PRelu(z, a)  y = MaxPool <kernel_shape = [2, 2]> (h)"
+    pooled = parsed(body, "T[1,1,3,3] x", "T[1,2,1,1] y", weights)
     assert "nnenum is not known to take: MaxPool (outside the sites)" in rewritten(pooled, target="nnenum").report.notes
 
 
