@@ -11,7 +11,7 @@ from tests.constants import assert_bits, assert_up_to_sums
 #: Every bit: the weights are not touched, and the slope stands in the constants of the form.
 BIT_FOR_BIT = frozenset(FORMS)
 #: Weights bit for bit; a slope where one float only gives the stored columns, which many entries of a column ensure.
-WHERE_DETERMINED = frozenset({"split", "tied"})
+WHERE_DETERMINED = frozenset({"split", "split-step", "tied"})
 #: Columns and slopes up to the rounding of a·V, (1 − a)·V and their sum; other weights bit for bit.
 UP_TO_SUMS = frozenset({"concat"})
 assert set(FORM_NAMES) == BIT_FOR_BIT | WHERE_DETERMINED | UP_TO_SUMS

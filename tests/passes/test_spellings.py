@@ -102,7 +102,7 @@ def test_it_is_split_between_layers(name, layout):
     assert_close(run(model, x), run(result, x))
 
 
-@pytest.mark.parametrize("form", ["split", "concat", "tied", "mirror", "skip", "max"])
+@pytest.mark.parametrize("form", ["split", "split-step", "concat", "tied", "mirror", "skip", "max"])
 @pytest.mark.parametrize(("name", "layout"), CASES)
 def test_it_goes_to_a_form_between_layers_and_comes_back_as_one_prelu(name, layout, form):
     model = between_layers(build(name, layout))
