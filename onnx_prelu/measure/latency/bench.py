@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...graph.model import Model
-from ..inputs.draw import Feeds, InputOptions, draw
-from ..inputs.values import SCALES, values
+from ..inputs.draw import InputOptions, draw
 from ..providers.runtime import CannotRun, Request, open_runner, requests
+from .rotation import rotation
 from .stats import LEAST_NOISE, Verdict, interval, noise_floor, outliers, verdict
-from .timing import AFTER, AGAIN, BEFORE, Feed, measure
+from .timing import measure
 
 _ANY = InputOptions()
-_INPUTS = 8
 _LONGER = 20  # seconds to suggest, at least, where no difference was seen
 
 
@@ -152,26 +151,10 @@ def _on(
     done(0)
     try:
         feeds = draw(a, options, before())
-        times = measure(before, after, _rotation(feeds, options.seed), duration, done)
+        times = measure([before, after, before], rotation(feeds, options.seed), duration, done)
     except CannotRun as refusal:
         return Latency(provider, "not_run", request.required, threads, duration, reason=refusal.reason)
     return Latency(provider, "measured", request.required, threads, duration, sizes=feeds.sizes, **_judged(times * 1e3))
-
-
-def _rotation(feeds: Feeds, seed: int) -> list[Feed]:
-    """Inputs to take in turn, since a single one is learnt by the branch predictor.
-
-    Of ordinary scale, and of mixed signs throughout: runs of one sign are predicted, and kernels that branch look
-    faster than they are. What the user gave stays as it is in all of them.
-    """
-    rng = np.random.default_rng(seed)
-    return [
-        {
-            name: values(array.dtype, array.shape, SCALES[0], 0, rng) if name in feeds.drawn else array
-            for name, array in feeds.batches[0].items()
-        }
-        for _ in range(_INPUTS if feeds.drawn else 1)
-    ]
 
 
 def _judged(times: NDArray[np.float64]) -> dict[str, Any]:
@@ -180,7 +163,7 @@ def _judged(times: NDArray[np.float64]) -> dict[str, Any]:
     Args:
         times: Milliseconds, (3, rounds, pairs), as :func:`measure` gives them.
     """
-    before, after, again = times[BEFORE], times[AFTER], times[AGAIN]
+    before, after, again = times
     ratio = float(np.median(after / before))
     low, high = interval(after / before)
     noise = noise_floor(again / before)
