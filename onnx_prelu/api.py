@@ -25,6 +25,7 @@ from .measure.costs.cost import cost
 from .measure.costs.predicted import predicted
 from .measure.inputs.draw import InputOptions, require_sensible
 from .measure.latency import bench as bench_room
+from .measure.latency import full
 from .passes.alone import sites_alone, unseen
 from .passes.choose import Choice
 from .passes.engine import Inspected, Scope, inspect_sites, rewrite_sites
@@ -164,7 +165,7 @@ def rewrite(
     result = finish(draft)
     plans = [plan for plan, _ in decided if plan is not None]
     choices = tuple(choice for _, choice in decided)
-    report = Report("rewrite", _name(loaded), to=goal, sites=choices)
+    report = Report("rewrite", loaded.name, to=goal, sites=choices)
     report = report.with_notes(notes.of_rewrite(report, draft, result, to, taker, repaired))
     options = _options(inputs, input_shape, dim, seed)
     require_sensible(loaded, options)
@@ -231,6 +232,7 @@ def check(
     """
     first, second = load(a), load(b)
     options = _options(inputs, input_shape, dim, seed)
+    require_sensible(first, options)
     checks = check_room.check(
         first,
         second,
@@ -241,7 +243,7 @@ def check(
         signed_zeros=signed_zeros,
         progress=progress,
     )
-    report = Report("check", _name(first), against=_name(second), check=checks)
+    report = Report("check", first.name, against=second.name, check=checks)
     report = _with_costs(report, first, second, input_shape)
     if bench and not _failed(report):
         latency = bench_room.bench(
@@ -254,7 +256,7 @@ def check(
 def bench(
     a: Source,
     b: Source,
-    *,
+    *more: Source,
     providers: Sequence[str] | None = None,
     inputs: str | os.PathLike[str] | Mapping[str, np.ndarray[Any, Any]] | None = None,
     input_shape: Mapping[str, Sequence[int]] | None = None,
@@ -262,21 +264,31 @@ def bench(
     seed: int = 0,
     threads: int = 1,
     duration: float = 3.0,
+    batch: Sequence[int] = (),
+    profile: bool = False,
     progress: Progress | None = None,
 ) -> Report:
-    """Say which of two models is faster, timed side by side; the arguments are those of :func:`rewrite`.
+    """Say which models are faster than the first, timed side by side, and what a session of each takes.
 
-    Raises:
-        BadInput: A model or the data cannot be read.
-        BadUsage: The request contradicts itself, or names what is not there.
+    The throughput is measured at the sizes in ``batch``, and with ``profile`` the time goes by op type as well; the
+    other arguments, and what is raised, are those of :func:`check`.
     """
-    first, second = load(a), load(b)
+    models = [load(model) for model in (a, b, *more)]
     options = _options(inputs, input_shape, dim, seed)
-    latency = bench_room.bench(
-        first, second, providers=providers, options=options, threads=threads, duration=duration, progress=progress
+    require_sensible(models[0], options)
+    measured = full.bench_in_full(
+        models,
+        providers=providers,
+        options=options,
+        threads=threads,
+        duration=duration,
+        batches=batch,
+        by_op=profile,
+        progress=progress,
     )
-    report = Report("bench", _name(first), against=_name(second), latency=latency)
-    return _with_costs(report, first, second, input_shape)
+    against = ", ".join(model.name for model in models[1:])
+    report = Report("bench", models[0].name, against=against, **vars(measured))
+    return report if more else _with_costs(report, models[0], models[1], input_shape)
 
 
 def inspect(
@@ -313,15 +325,11 @@ def inspect(
     choices = [
         _with_predictions(site, types) for site in inspect_sites(draft, scope, for_target(taker) if taker else None)
     ]
-    report = Report("inspect", _name(loaded), sites=tuple(choices), before=now)
+    report = Report("inspect", loaded.name, sites=tuple(choices), before=now)
     return report.with_notes(notes.of_inspect(report, draft, taker, repaired))
 
 
 # ── the parts of a report ─────────────────────────────────────────────────────────────────────────────────────
-
-
-def _name(model: Model) -> str:
-    return str(model.path) if model.path is not None else model.proto.graph.name
 
 
 def _with_predictions(site: Inspected, types: dict[str, TensorType]) -> Choice:

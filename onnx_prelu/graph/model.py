@@ -50,6 +50,11 @@ class Model:
     data: tuple[Path, ...] = ()
 
     @property
+    def name(self) -> str:
+        """What people call it: its path, or its graph's name where it came from memory."""
+        return str(self.path) if self.path is not None else self.proto.graph.name
+
+    @property
     def read(self) -> tuple[Path, ...]:
         """Every file that the model was read from."""
         return (*([] if self.path is None else [self.path]), *self.data)

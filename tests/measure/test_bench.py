@@ -1,19 +1,15 @@
 """What a timing says of times that are given, and that a real run says it in full. Nothing asserts how fast it is."""
 
-import gc
 import json
-from collections.abc import Callable, Mapping
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from onnx import numpy_helper, parser
 
 from onnx_prelu.graph.model import Model
-from onnx_prelu.measure.inputs.draw import Feeds, InputOptions
-from onnx_prelu.measure.latency import bench as room
-from onnx_prelu.measure.latency import timing
+from onnx_prelu.measure.inputs.draw import InputOptions
+from onnx_prelu.measure.latency import setting
 from onnx_prelu.measure.latency.bench import Latency, bench
 from onnx_prelu.measure.providers.runner import CannotRun, Runner
 
@@ -51,6 +47,22 @@ def test_the_numbers_follow_from_the_times(measured: Latency):
     assert measured.ci_low <= measured.ratio <= measured.ci_high
     again = np.array(measured.times_again_ms) / before
     assert measured.noise >= max(np.median(again), 1 / np.median(again)) - 1
+
+
+def test_several_models_are_timed_in_one_run_against_the_first():
+    found = bench(SMALL, OTHER, SMALL, providers=["cpu"], duration=0.05)
+    assert [each.status for each in found] == ["measured"] * 2
+    assert found[0].times_before_ms == found[1].times_before_ms
+    assert found[0].times_again_ms == found[1].times_again_ms
+    assert found[0].times_after_ms != found[1].times_after_ms
+    assert [each.against for each in found] == ["g", "g"]
+
+
+def test_one_that_cannot_run_is_told_of_all():
+    refused = model("g (double[N,16] x) => (double[N,16] y) { y = nowhere.Op(x) }")
+    found = bench(SMALL, OTHER, refused, providers=["cpu"], duration=0.05)
+    assert [each.status for each in found] == ["not_run"] * 2
+    assert found[0].reason == found[1].reason
 
 
 def test_to_dict_is_json(measured: Latency):
@@ -99,13 +111,13 @@ def test_what_is_not_asked_for_and_missing_is_not_required(monkeypatch):
     def refuse(*_: object, **__: object) -> Runner:
         raise CannotRun("no device")
 
-    monkeypatch.setattr(room, "open_runner", refuse)
+    monkeypatch.setattr(setting, "open_runner", refuse)
     found = [(latency.provider, latency.required, latency.status) for latency in bench(SMALL, OTHER)]
     assert found == [("cpu", True, "not_run"), ("cuda", False, "not_run")]
 
 
 def latency(ratio: float, low: float, high: float, verdict: str, **more: object) -> Latency:
-    values = {"before_ms": 1.0, "after_ms": ratio, "noise": 0.019, **more}
+    values = {"before_ms": 1.0, "after_ms": ratio, "noise": 0.019, "detectable": 0.028, **more}
     return Latency("cpu", "measured", True, 1, 3.0, ratio=ratio, ci_low=low, ci_high=high, verdict=verdict, **values)
 
 
@@ -120,7 +132,7 @@ def latency(ratio: float, low: float, high: float, verdict: str, **more: object)
             "no difference on CPU, 1 thread (ratio 0.998 [0.985, 1.012], noise ±1.9 %); --duration 20 resolves less",
         ),
         (
-            latency(1.002, 0.999, 1.005, "no difference", noise=0.01),
+            latency(1.002, 0.999, 1.005, "no difference", noise=0.01, detectable=0.012),
             "no difference on CPU, 1 thread (ratio 1.002 [0.999, 1.005], noise ±1.0 %)",
         ),
         (
@@ -137,117 +149,12 @@ def test_sentences(result, sentence):
     assert result.sentence() == sentence
 
 
+def test_what_the_second_is_compared_with_the_first():
+    assert latency(0.617, 0.602, 0.633, "faster").change() == "1.62x faster [1.58, 1.66]"
+    assert latency(0.998, 0.985, 1.012, "no difference").change() == "no difference, ratio 0.998 [0.985, 1.012]"
+
+
 def test_threads_are_named():
     result = replace(latency(1.0, 0.9, 1.1, "no difference"), threads=4, duration=30.0)
     assert "on CPU, 4 threads" in result.sentence()
     assert "--duration 120" in result.sentence()
-
-
-def test_inputs_in_rotation_have_both_signs_and_differ():
-    given = np.arange(3.0)
-    batch = {"x": np.zeros((4, 50), np.float32), "k": given}
-    rotation = room._rotation(Feeds({"x": (4, 50), "k": (3,)}, (batch,), (1.0,), frozenset("x")), seed=0)
-    assert len({feed["x"].tobytes() for feed in rotation}) == len(rotation) == 8
-    for feed in rotation:
-        assert feed["k"] is given
-        assert 0.2 < np.mean(feed["x"] > 0) < 0.8
-        assert 0.2 < np.mean(feed["x"] < 0) < 0.8
-        assert feed["x"].dtype == np.float32
-
-
-def test_inputs_that_are_given_are_all_there_is():
-    batch = {"x": np.ones(3)}
-    assert room._rotation(Feeds({"x": (3,)}, (batch,), (1.0,), frozenset()), seed=0) == [batch]
-
-
-class Clock:
-    """A clock that only moves when a session runs, and a record of what ran on which input."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.ran: list[tuple[str, int]] = []
-
-    def perf_counter(self) -> float:
-        return self.now
-
-    def perf_counter_ns(self) -> int:
-        return round(self.now * 1e9)
-
-    def opener(self, name: str, seconds: float) -> Callable[[], Runner]:
-        def run(feed: Mapping[str, np.ndarray]) -> None:
-            self.ran.append((name, int(feed["x"])))
-            self.now += seconds
-
-        return lambda: SimpleNamespace(run=run, provider="cpu", session=None)
-
-
-@pytest.fixture
-def clock(monkeypatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(timing, "time", clock)
-    return clock
-
-
-FEEDS = [{"x": np.array(number)} for number in range(8)]
-
-
-def test_times_are_those_of_the_clock(clock: Clock):
-    times = timing.measure(clock.opener("a", 0.002), clock.opener("b", 0.001), FEEDS, 3.0, lambda _: None)
-    assert times.shape[0] == 3
-    assert np.median(times, axis=(1, 2)) == pytest.approx([0.002, 0.001, 0.002], rel=1e-6)
-    assert clock.now == pytest.approx(3.0, rel=0.2)
-
-
-def test_fast_models_run_several_times_a_sample(clock: Clock):
-    times = timing.measure(clock.opener("a", 1e-6), clock.opener("b", 1e-6), FEEDS, 0.1, lambda _: None)
-    assert np.allclose(times, 1e-6)
-    assert len(clock.ran) / times.size > 40
-
-
-def test_slow_models_run_a_few_times_whatever_the_duration(clock: Clock):
-    times = timing.measure(clock.opener("a", 2.0), clock.opener("b", 1.0), FEEDS, 0.1, lambda _: None)
-    assert times.shape == (3, 5, 2)
-    assert len(clock.ran) == 3 * 5 * (1 + 2)  # sessions, rounds, a warm-up and two turns
-
-
-def test_both_models_see_the_same_inputs_in_any_order(clock: Clock):
-    timing.measure(clock.opener("a", 0.05), clock.opener("b", 0.05), FEEDS, 30.0, lambda _: None)
-    turns = [clock.ran[start : start + 3] for start in range(0, len(clock.ran), 3)]
-    measured = [turn for turn in turns if len({number for _, number in turn}) == 1 and turn[0][1] > 0]
-    orders = {tuple(name for name, _ in turn) for turn in measured}
-    assert orders == {("a", "b", "a"), ("a", "a", "b"), ("b", "a", "a")}
-    assert {number for _, number in clock.ran} == set(range(8))
-
-
-def test_cuda_keeps_inputs_and_outputs_on_the_device(monkeypatch):
-    """The binding as ONNX Runtime documents it; a stand-in takes the place of a device."""
-    calls: list[tuple[object, ...]] = []
-
-    class Binding:
-        def __getattr__(self, name: str) -> Callable[..., None]:
-            return lambda *values: calls.append((name, *values))
-
-    session = SimpleNamespace(io_binding=Binding, run_with_iobinding=lambda _: calls.append(("run",)))
-    values = SimpleNamespace(ortvalue_from_numpy=lambda array, device, number: (array.shape, device, number))
-    monkeypatch.setattr(timing, "onnxruntime", lambda: SimpleNamespace(OrtValue=values))
-    monkeypatch.setattr(timing, "errors", lambda: (RuntimeError,))
-    runner = SimpleNamespace(provider="cuda", session=session, outputs=("y",), run=None)
-    call = timing._call(runner, {"x": np.zeros((2, 3), np.float32)})
-    assert calls == [("bind_ortvalue_input", "x", ((2, 3), "cuda", 0)), ("bind_output", "y", "cuda", 0)]
-    calls.clear()
-    call()
-    assert calls == [("run",), ("synchronize_outputs",)]
-
-
-def test_the_collector_is_off_meanwhile_and_on_again(clock: Clock, monkeypatch):
-    states: list[bool] = []
-    opener = clock.opener("a", 0.1)
-
-    def opened() -> Runner:
-        states.append(gc.isenabled())
-        return opener()
-
-    assert gc.isenabled()
-    timing.measure(opened, opened, FEEDS, 0.1, lambda _: None)
-    assert gc.isenabled()
-    assert not any(states)

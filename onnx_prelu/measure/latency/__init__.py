@@ -1,1 +1,1 @@
-"""Two models timed side by side."""
+"""Models timed side by side."""

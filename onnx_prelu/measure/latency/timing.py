@@ -1,4 +1,4 @@
-"""Taking times: three sessions in turn, in rounds with sessions of their own, until the time is used up."""
+"""Taking times: sessions of several models in turn, in rounds with sessions of their own."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ from ..providers.runner import CannotRun, Runner
 Feed = Mapping[str, NDArray[Any]]
 Open = Callable[[], Runner]
 
-BEFORE, AFTER, AGAIN = range(3)  # AGAIN is a second session of BEFORE: what differs between these two is noise
-
 _ROUNDS = 8  # that a duration is planned for; how long sessions take to open decides how many it becomes
 _FEWEST_ROUNDS = 5
 _MOST_TURNS = 100  # a round: more would cost memory and add little, so fast models run several times a sample
@@ -32,78 +30,145 @@ _WARMING = 0.25  # of a round's time, at most
 
 
 def measure(
-    before: Open, after: Open, feeds: Sequence[Feed], duration: float, done: Callable[[float], None]
+    openers: Sequence[Open], feeds: Sequence[Feed], duration: float, done: Callable[[float], None]
 ) -> NDArray[np.float64]:
-    """Time two models against each other, and the first against itself.
+    """Time models against each other, all in one run.
 
-    Every round opens its sessions anew, in random order, because two sessions of one file differ by about a
-    percent for as long as they live. In a round, turns follow each other in which each session takes the same
-    inputs, in random order. Opening sessions counts towards the duration. A round has at least two turns and
-    there are at least five rounds, so models that run or open slowly take longer than asked.
+    Opening sessions counts towards the duration. A round has at least two turns and there are at least five
+    rounds, so models that run or open slowly take longer than asked.
 
     Args:
-        before: Opens a session of the first model.
-        after: Opens a session of the second model.
+        openers: Each opens a session of one model.
         feeds: Inputs to rotate through. A single one would be learnt by the branch predictor.
         duration: Seconds to spend.
         done: Told after every round how much of the work is behind, from 0 to 1.
 
     Returns:
-        Seconds a run, (3, rounds, turns): of before, of after, and of a second session of before.
+        Seconds a run, (models, rounds, turns).
 
     Raises:
-        CannotRun: A model cannot be opened or does not run on the inputs.
+        CannotTime: A model cannot be opened or does not run on the inputs.
     """
-    rng = np.random.default_rng()
+    track = Track(openers, feeds, duration / _ROUNDS)
     rounds: list[NDArray[np.float64]] = []
     start = time.perf_counter()
-    plan: tuple[int, int] | None = None
     while (spent := time.perf_counter() - start) < duration or len(rounds) < _FEWEST_ROUNDS:
         if rounds:
             done(min(max(spent / duration, 1 / _ROUNDS), len(rounds) / _FEWEST_ROUNDS))
-        with _no_collection():
-            lanes = _open((before, after, before), feeds, rng)
-            times = [lane.warm(duration / _ROUNDS * _WARMING / 3) for lane in lanes]
-            runs, turns = plan = plan or _plan(times, duration / _ROUNDS)
-            rounds.append(_round(lanes, runs, turns, rng))
+        rounds.append(track.round(range(len(openers))))
     done(1.0)
     return np.stack(rounds, axis=1)
 
 
-def _plan(times: Sequence[float], budget: float) -> tuple[int, int]:
+class CannotTime(CannotRun):
+    """A model among several cannot be opened, or does not run.
+
+    Attributes:
+        which: Its number.
+    """
+
+    def __init__(self, which: int, reason: str) -> None:
+        super().__init__(reason)
+        self.which = which
+
+
+class Track:
+    """Where models are timed against each other, in rounds.
+
+    Every round opens its sessions anew, in random order, because two sessions of one file differ by about a
+    percent for as long as they live. In a round, turns follow each other in which each session takes the same
+    inputs, in random order, and none runs twice in a row. How many turns a round has, and how many runs a
+    sample, is planned in the first and kept.
+
+    Args:
+        openers: Each opens a session of one model.
+        feeds: Inputs to rotate through.
+        seconds: What a round of all of them is to take, opening the sessions not counted.
+        most_turns: Turns of a round, at most.
+    """
+
+    def __init__(
+        self, openers: Sequence[Open], feeds: Sequence[Feed], seconds: float, *, most_turns: int = _MOST_TURNS
+    ) -> None:
+        self._openers, self._feeds = openers, feeds
+        self._seconds, self._most_turns = seconds, most_turns
+        self._rng = np.random.default_rng()
+        self._plan: tuple[int, int] | None = None
+
+    def round(self, running: Sequence[int]) -> NDArray[np.float64]:
+        """Open sessions of these models, warm them, time them, and close them.
+
+        Args:
+            running: Numbers of models; all of them in the first round.
+
+        Returns:
+            Seconds a run, (running, turns).
+
+        Raises:
+            CannotTime: One of them cannot be opened or does not run on the inputs.
+        """
+        with _no_collection():
+            order = self._rng.permutation(running).tolist()
+            opened = {which: _Lane(which, self._openers[which], self._feeds) for which in order}
+            lanes = [opened[which] for which in running]
+            limit = self._seconds * _WARMING / len(self._openers)
+            times = [lane.warm(limit) for lane in lanes]
+            self._plan = self._plan or _planned(times, self._seconds, self._most_turns)
+            return _turns(lanes, *self._plan, self._rng)
+
+
+def _planned(times: Sequence[float], budget: float, most_turns: int) -> tuple[int, int]:
     """Runs a sample and turns a round, for sessions that take so many seconds a run."""
-    sample = max(_SHORTEST, budget / _MOST_TURNS / len(times))
+    sample = max(_SHORTEST, budget / most_turns / len(times))
     runs = math.ceil(sample / max(times))
     turns = int(budget / (runs * sum(times)))
-    return runs, min(max(turns, _FEWEST_TURNS), _MOST_TURNS)
+    return runs, min(max(turns, _FEWEST_TURNS), most_turns)
 
 
-def _round(lanes: Sequence[_Lane], runs: int, turns: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def _turns(lanes: Sequence[_Lane], runs: int, turns: int, rng: np.random.Generator) -> NDArray[np.float64]:
     times = np.empty((len(lanes), turns))
-    for turn in range(turns):
-        for which in rng.permutation(len(lanes)):
+    for turn, order in enumerate(orders(len(lanes), turns, rng)):
+        for which in order:
             times[which, turn] = lanes[which].sample(turn * runs, runs)
     return times
 
 
-def _open(openers: Sequence[Open], feeds: Sequence[Feed], rng: np.random.Generator) -> list[_Lane]:
-    opened = {which: _Lane(openers[which](), feeds) for which in rng.permutation(len(openers))}
-    return [opened[which] for which in range(len(openers))]
+def orders(count: int, turns: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+    """A random order of all for each turn, where none comes twice in a row, not even across two turns.
+
+    What ran just before finds its data in the caches, so a repeat would be timed too fast.
+    """
+    last = -1
+    for _ in range(turns):
+        order = rng.permutation(count)
+        if order[0] == last and count > 1:
+            other = int(rng.integers(1, count))
+            order[0], order[other] = order[other], last
+        last = int(order[-1])
+        yield order
 
 
 class _Lane:
     """A session with its inputs in place."""
 
-    def __init__(self, runner: Runner, feeds: Sequence[Feed]) -> None:
-        self._calls = [_call(runner, feed) for feed in feeds]
+    def __init__(self, which: int, opener: Open, feeds: Sequence[Feed]) -> None:
+        self._which = which
+        try:
+            runner = opener()
+            self._calls = [_call(runner, feed) for feed in feeds]
+        except CannotRun as refusal:
+            raise CannotTime(which, refusal.reason) from None
 
     def sample(self, first: int, runs: int) -> float:
         """Seconds a run, over so many runs on inputs from the first one on."""
         calls = [self._calls[(first + run) % len(self._calls)] for run in range(runs)]
-        start = time.perf_counter_ns()
-        for call in calls:
-            call()
-        return (time.perf_counter_ns() - start) / 1e9 / runs
+        try:
+            start = time.perf_counter_ns()
+            for call in calls:
+                call()
+            return (time.perf_counter_ns() - start) / 1e9 / runs
+        except CannotRun as refusal:
+            raise CannotTime(self._which, refusal.reason) from None
 
     def warm(self, limit: float) -> float:
         """Run until it no longer gets faster, or for so many seconds; the best seconds a run."""
