@@ -1,4 +1,7 @@
-"""Networks that find and tell faces. Their BatchNormalizations are folded into the Convs, as exporters do."""
+"""Networks that find and tell faces.
+
+Their BatchNormalizations are folded into the Convs, as exporters do, and MTCNN's end in logits.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,7 @@ def mtcnn_p(activation: Activation, height: int, width: int) -> onnx.ModelProto:
     net = Net("mtcnn_p", activation, face)
     x = net.max_pool(net.act(net.conv(net.input(1, 3, height, width), 10, 3, pad=0)), 2, 2, ceil=True)
     x = net.act(net.conv(net.act(net.conv(x, 16, 3, pad=0)), 32, 3, pad=0))
-    return net.model(net.node("Softmax", net.conv(x, 2, 1), axis=1), net.conv(x, 4, 1))
+    return net.model(net.conv(x, 2, 1), net.conv(x, 4, 1))
 
 
 def mtcnn_r(activation: Activation, batch: int) -> onnx.ModelProto:
@@ -59,7 +62,7 @@ def mtcnn_r(activation: Activation, batch: int) -> onnx.ModelProto:
     net = Net("mtcnn_r", activation, face)
     x = _pooled(net, net.input(batch, 3, 24, 24), ((28, 3, 3), (48, 3, 3), (64, 2, None)))
     x = net.act(net.gemm(net.flatten(x, 64 * 3 * 3), 128))
-    return net.model(net.node("Softmax", net.gemm(x, 2), axis=1), net.gemm(x, 4))
+    return net.model(net.gemm(x, 2), net.gemm(x, 4))
 
 
 def mtcnn_o(activation: Activation, batch: int) -> onnx.ModelProto:
@@ -67,7 +70,7 @@ def mtcnn_o(activation: Activation, batch: int) -> onnx.ModelProto:
     net = Net("mtcnn_o", activation, face)
     x = _pooled(net, net.input(batch, 3, 48, 48), ((32, 3, 3), (64, 3, 3), (64, 3, 2), (128, 2, None)))
     x = net.act(net.gemm(net.flatten(x, 128 * 3 * 3), 256))
-    return net.model(net.node("Softmax", net.gemm(x, 2), axis=1), net.gemm(x, 4), net.gemm(x, 10))
+    return net.model(net.gemm(x, 2), net.gemm(x, 4), net.gemm(x, 10))
 
 
 def _inverted(net: Net, x: Flow, inner: int, channels: int, stride: int) -> Flow:

@@ -18,7 +18,7 @@ def conv_tasnet(
 ) -> onnx.ModelProto:
     """An encoder, residual blocks of 1x1, dilated depthwise and 1x1 Convs, a mask for each of two voices, a decoder.
 
-    As in the original every activation has one slope, and there are two in a block.
+    As in the original, a block has two activations, each with one slope for all channels. Masks end in Relu.
 
     Args:
         activation: What stands at every site.
@@ -35,7 +35,7 @@ def conv_tasnet(
         y = _normalized(net, net.act(net.conv(x, hidden, 1), shared=True), norm)
         y = _normalized(net, net.act(net.depthwise(y, 3, dilation=2**block), shared=True), norm)
         x = net.node("Add", net.conv(y, filters, 1), x)
-    voices = [net.node("Mul", net.node("Sigmoid", net.conv(x, filters, 1)), frames) for _ in range(2)]
+    voices = [net.node("Mul", net.node("Relu", net.conv(x, filters, 1)), frames) for _ in range(2)]
     return net.model(*(net.conv_transpose(voice, 1, 16, stride=8) for voice in voices))
 
 
