@@ -4,8 +4,7 @@
     python -m benchmarks.prelu_kernel --runtimes 1.26.0,1.27.0,1.32.0    # each in a throw-away environment
 
 Prints a Markdown table of microseconds: medians, several inputs in rotation, everything in random order. A time is what
-the calling thread computes for, which does all of a session's work where it has one thread: other programs on the machine
-do not count.
+the calling thread computes for, which does all the work of a session with one thread: other programs do not count.
 """
 
 from __future__ import annotations
@@ -48,6 +47,7 @@ PATTERNS: dict[str, Signs] = {
 OPS: dict[str, list[Node]] = {
     "PRelu": [("PRelu", ["x", "a"], {})],
     "Max(x, a·x)": [("Mul", ["x", "a"], {}), ("Max", ["x", "m0"], {})],
+    "Where(x < 0, a·x, x)": [("Mul", ["x", "a"], {}), ("Less", ["x", "zero"], {}), ("Where", ["m1", "m0", "x"], {})],
     "LeakyRelu": [("LeakyRelu", ["x"], {"alpha": 0.25})],
     "Relu": [("Relu", ["x"], {})],
 }
@@ -78,10 +78,14 @@ def model(op: str) -> ModelProto:
     nodes = [helper.make_node(kind, names, [f"m{at}"], **with_) for at, (kind, names, with_) in enumerate(inner)]
     kind, names, with_ = last
     nodes.append(helper.make_node(kind, names, ["y"], **with_))
-    slopes = np.random.default_rng(0).uniform(0.05, 0.95, (SHAPE[1], 1, 1)).astype(np.float32)
+    slopes = np.random.default_rng(0).uniform(0.05, 0.95, (SHAPE[1], 1, 1))
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, SHAPE) for name in "xy"]
-    used = any("a" in names for _, names, _ in OPS[op])
-    constants = [numpy_helper.from_array(slopes, "a")] if used else []
+    read = {name for node in nodes for name in node.input}
+    constants = [
+        numpy_helper.from_array(np.asarray(value, np.float32), name)
+        for name, value in {"a": slopes, "zero": np.zeros(())}.items()
+        if name in read
+    ]
     graph = helper.make_graph(nodes, "kernel", ends[:1], ends[1:], constants)
     return helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
 
