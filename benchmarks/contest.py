@@ -8,13 +8,13 @@ from functools import partial
 
 import numpy as np
 import onnx
-from onnx_prelu.measure.latency.rotation import rotation
 
 import onnx_prelu
 from benchmarks.networks.floor import floor
 from benchmarks.score import Score
 from onnx_prelu.graph.model import Model, load
 from onnx_prelu.measure.inputs.draw import InputOptions, draw
+from onnx_prelu.measure.latency.rotation import rotation
 from onnx_prelu.measure.latency.timing import measure
 from onnx_prelu.measure.providers.installed import onnxruntime
 from onnx_prelu.measure.providers.runtime import open_runner
