@@ -7,7 +7,8 @@ from html import escape
 
 from benchmarks.score import Score
 
-_BAR, _GAP, _TOP, _LEFT, _WIDE, _NUMBER = 9, 8, 56, 150, 260, 46  # pixels
+_BAR, _GAP, _TOP, _LEFT, _WIDE, _NUMBER = 9, 8, 56, 165, 260, 46  # pixels
+_LEGEND = 540  # what the legend needs
 _COLOURS = {"PRelu": "#c44e52", "ours": "#4c72b0", "Relu": "#b8b8b8"}
 
 
@@ -16,7 +17,7 @@ def picture(scores: Sequence[Score]) -> str:
     networks = list(dict.fromkeys(score.network for score in scores))
     runtimes = list(dict.fromkeys(score.runtime for score in scores))
     longest = max((max(_bars(score).values()) for score in scores), default=1.0)
-    width = _LEFT + len(runtimes) * (_WIDE + _NUMBER)
+    width = max(_LEGEND, _LEFT + len(runtimes) * (_WIDE + _NUMBER))
     height = _TOP + len(networks) * _row_height() + _GAP
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif">',

@@ -1,4 +1,4 @@
-"""PRelu alone on the CPU, by the signs of its input: from ONNX Runtime 1.27 on, mixed signs cost 20 times as much.
+"""PRelu alone on the CPU, by the signs of its input: from ONNX Runtime 1.27 on, mixed ones cost 16 times as much.
 
     python -m benchmarks.prelu_kernel                                    # the installed version
     python -m benchmarks.prelu_kernel --runtimes 1.26.0,1.27.0,1.32.0    # each in a throw-away environment
