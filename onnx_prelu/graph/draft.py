@@ -124,11 +124,12 @@ class Draft:
         listed = frozenset(self.index.inputs & self.index.initializers.keys())
         overridable = listed if outer or proto.ir_version >= 4 else frozenset[str]()
         self.frozen = overridable if freeze else frozenset[str]()
-        self.constants: Constants = Constants(
-            self.index, model.folder, self.opset, overridable - self.frozen, outer.constants if outer else None
-        )
         own = _declared(self.place.types)
         self.types: MutableMapping[str, TensorType] = ChainMap(own, outer.types) if outer else own
+        around = outer.constants if outer else None
+        self.constants: Constants = Constants(
+            self.index, model.folder, self.opset, self.types, overridable - self.frozen, around
+        )
         self.widened: dict[str, Widened] = {}
         self.new: dict[str, NewConstant] = {}
         self.dropped: set[str] = set()

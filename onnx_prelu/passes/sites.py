@@ -25,7 +25,7 @@ from ..graph.constants import NUMBER_TYPES
 from ..graph.draft import Draft
 from ..graph.index import Node
 from .reading import channel_aligned
-from .regions import SAMPLES, Function, Functions, functions, is_closed
+from .regions import SAMPLES, Function, Functions, functions, is_closed, with_own
 
 NUMBERS = frozenset(NUMBER_TYPES.values())
 ACTIVATIONS = frozenset({"PRelu", "LeakyRelu"})
@@ -181,10 +181,11 @@ def _site(draft: Draft, node: Node, source: str, function: Function, also: Colle
         raise BadInput("the slope is NaN or infinite", where=f"node '{node.label}'", todo="repair the model's weights")
     if len(region) > 1 and not _surely_fits(value.shape, draft.shape(source), written=written):
         return None
+    whole = with_own(draft, region, (source,))
     return Site(
-        node, source, y, Slope(value), region, dtype,
+        node, source, y, Slope(value), whole, dtype,
         _is_exact(function.rays, dtype) and bool(np.all(function.rays.neg == value)),
-        spelling(region, node, source),
+        spelling(whole, node, source),
     )  # fmt: skip
 
 
@@ -223,9 +224,10 @@ def _spelled_runtime_site(draft: Draft, node: Node, source: str, function: Funct
         return None
     if any(size not in (1, other) or size is None for size, other in zip(known[::-1], shape[::-1], strict=False)):
         return None
+    region = with_own(draft, function.region, (source, tensor))
     return Site(
-        node, source, node.outputs[0], Slope(None, tensor), function.region, _dtype(draft, source, function.region),
-        correctly_rounded(function.rays), spelling(function.region, node, source),
+        node, source, node.outputs[0], Slope(None, tensor), region, _dtype(draft, source, function.region),
+        correctly_rounded(function.rays), spelling(region, node, source),
     )  # fmt: skip
 
 
