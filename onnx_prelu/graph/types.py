@@ -14,6 +14,7 @@ from onnx import (
     NodeProto,
     TensorProto,
     ValueInfoProto,
+    checker,
     numpy_helper,
     shape_inference,
 )
@@ -105,10 +106,15 @@ def typed(model: Model, inputs: Mapping[str, Sequence[int]] | None = None) -> Gr
     Nested graphs have theirs declared as well; :func:`types_in` reads them. Nodes that only compute a shape may be
     gone from the top level.
     """
-    lean = _lean_model(model)
+    lean = lean_model(model)
     if inputs:
         _fix(lean.graph, inputs)
         _take_values(lean, inputs)
+    return settled(lean)
+
+
+def settled(lean: ModelProto) -> GraphProto:
+    """The graph of a model without large values, with all types declared in it; the model is changed on the way."""
     graph, known = _inferred(lean), constants(lean)
     while len(shapes := _fixed(found := types_in(graph))) < len(found) and settle(lean, shapes, known):
         graph = _inferred(lean)
@@ -118,7 +124,7 @@ def typed(model: Model, inputs: Mapping[str, Sequence[int]] | None = None) -> Gr
 def _inferred(model: ModelProto) -> GraphProto:
     try:
         return shape_inference.infer_shapes(model, data_prop=True).graph
-    except (shape_inference.InferenceError, RuntimeError, ValueError, IndexError):
+    except (checker.ValidationError, shape_inference.InferenceError, RuntimeError, ValueError, IndexError):
         # All that C++ throws at a model that it cannot make sense of. Such a model may still run.
         return model.graph
 
@@ -180,7 +186,12 @@ def _take_values(model: ModelProto, fed: Collection[str]) -> None:
         model.graph.input.extend(left)
 
 
-def _lean_model(model: Model) -> ModelProto:
+def lean_model(model: Model) -> ModelProto:
+    """A copy of what inference reads of a model, in which large tensors have a type and a shape and no values.
+
+    Raises:
+        BadInput: A small external tensor cannot be read.
+    """
     proto = model.proto
     lean = ModelProto(ir_version=proto.ir_version)
     lean.opset_import.extend(proto.opset_import)
