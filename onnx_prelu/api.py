@@ -27,7 +27,8 @@ from .measure.inputs.draw import InputOptions, require_sensible
 from .measure.latency import bench as bench_room
 from .passes.alone import sites_alone, unseen
 from .passes.choose import Choice
-from .passes.engine import Inspected, Scope, inspect_sites, rewrite_sites
+from .passes.engine import Inspected, inspect_sites, rewrite_sites
+from .passes.patterns import Scope
 from .passes.plan import Plan
 from .passes.repair import Repaired, repair_slopes
 from .passes.request import Forms, Request, asked_target, decide, for_target
@@ -124,8 +125,9 @@ def rewrite(
         skip: Sites to leave.
         also: Ops that count as PReLUs though they have a name of their own: ``"Abs"``, the PReLU of slope −1.
         simplify: Whether slopes that are all 0 or all 1 become Relu and Identity, whatever form is asked for.
-        fix_slopes: Repair slopes (C,) that were meant for the channels and fit nowhere, and store slopes that repeat
-            themselves in their smallest shape. What follows is compared with the model with its slopes repaired.
+        fix_slopes: At the sites to rewrite, repair slopes (C,) that were meant for the channels and fit nowhere, and
+            store slopes that repeat themselves in their smallest shape. What follows is compared with the model with
+            its slopes repaired.
         strict: Fail where a site is refused, or takes another form than the one asked for.
         freeze: Take initializers that a caller could override as constants; they are no inputs any more.
         providers: Execution providers to check and measure on, all required; by default the CPU, and CUDA where
@@ -154,13 +156,14 @@ def rewrite(
     >>> rewrite("models/digits_prelu_gemm.onnx", form="mirror").report.sites[0].exactness
     'equal bits'
     """
-    repaired = _repaired(load(model), fix_slopes, freeze)
+    scope = Scope(tuple(only), tuple(skip), tuple(also))
+    repaired = _repaired(load(model), scope, fix_slopes, freeze)
     loaded = repaired.model
     taker = asked_target(target, ops)
     request = Request(to, form, slope_in, taker, slope_shape, simplify)
     chosen, goal = decide(request, has_prelu=uses(loaded.proto, "PRelu"))
     draft = Draft(with_versions(loaded, opset, ir_version), freeze=freeze)
-    decided = rewrite_sites(draft, chosen, Scope(tuple(only), tuple(skip), tuple(also)))
+    decided = rewrite_sites(draft, chosen, scope)
     result = finish(draft)
     plans = [plan for plan, _ in decided if plan is not None]
     choices = tuple(choice for _, choice in decided)
@@ -303,10 +306,10 @@ def inspect(
     >>> inspect("models/digits_relu_wide.onnx").sites[0].possible
     ('fold',)
     """
-    repaired = _repaired(load(model), fix_slopes, freeze)
+    scope = Scope(tuple(only), tuple(skip), tuple(also))
+    repaired = _repaired(load(model), scope, fix_slopes, freeze)
     loaded, taker = repaired.model, asked_target(target, ops)
     draft = Draft(loaded, freeze=freeze)
-    scope = Scope(tuple(only), tuple(skip), tuple(also))
     sizes = _sizes(loaded, input_shape, dim)
     now = cost(loaded, sizes)
     types = infer(loaded, sizes)
@@ -330,8 +333,8 @@ def _with_predictions(site: Inspected, types: dict[str, TensorType]) -> Choice:
     return replace(site.choice, predicted=changes)
 
 
-def _repaired(model: Model, fix_slopes: bool, freeze: bool) -> Repaired:
-    return repair_slopes(model, freeze=freeze) if fix_slopes else Repaired(model)
+def _repaired(model: Model, scope: Scope, fix_slopes: bool, freeze: bool) -> Repaired:
+    return repair_slopes(model, scope, freeze=freeze) if fix_slopes else Repaired(model)
 
 
 def _options(

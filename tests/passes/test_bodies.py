@@ -11,7 +11,8 @@ from onnx import helper, numpy_helper
 from onnx_prelu import api
 from onnx_prelu.graph.draft import Draft
 from onnx_prelu.graph.model import load
-from onnx_prelu.passes.engine import Scope, inspect_sites
+from onnx_prelu.passes.engine import inspect_sites
+from onnx_prelu.passes.patterns import Scope
 from tests.oracle import assert_close, assert_same_bits, run
 from tests.rewriting import rewritten
 

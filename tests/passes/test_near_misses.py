@@ -9,7 +9,8 @@ from onnx import helper, numpy_helper
 from onnx_prelu.graph.draft import Draft
 from onnx_prelu.graph.filled import is_told
 from onnx_prelu.graph.model import load
-from onnx_prelu.passes.engine import Scope, inspect_sites
+from onnx_prelu.passes.engine import inspect_sites
+from onnx_prelu.passes.patterns import Scope
 from onnx_prelu.passes.sites import find_sites
 from tests.oracle import assert_close, assert_same_bits, run
 from tests.rewriting import rewritten
