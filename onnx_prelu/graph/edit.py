@@ -113,7 +113,7 @@ def _release(draft: Draft, tensor: str) -> None:
     assert outer is not None
     assert holder is not None
     draft.index.captured.remove(tensor)
-    outer.index.release(holder, tensor)
+    outer.index.release(holder, draft.place.number, tensor)
     _drop_unread(outer, [tensor])
 
 
