@@ -28,9 +28,9 @@ __all__ = ["Model", "array", "load", "save", "serialized", "target", "tensors", 
 LIMIT = 2**31 - 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
-    """A loaded model. The proto is the truth and is never mutated; an edit makes a new one.
+    """A loaded model. The proto is the truth and is never mutated; an edit makes a new one. Two are never equal.
 
     Attributes:
         proto: The model. External tensors keep their ``external_data`` entries; nothing is read into it.
