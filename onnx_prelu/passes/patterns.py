@@ -87,7 +87,7 @@ class Scope:
             site: The names that the site has.
             known: All names that sites have.
         """
-        return matches(self.only or ("*",), site, known) and not matches(self.skip, site, known)
+        return (not self.only or matches(self.only, site, known)) and not matches(self.skip, site, known)
 
 
 EVERYWHERE = Scope()
