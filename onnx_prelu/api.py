@@ -26,7 +26,7 @@ from .measure.costs.predicted import predicted
 from .measure.inputs.draw import InputOptions, require_sensible
 from .measure.latency import bench as bench_room
 from .passes.alone import sites_alone, unseen
-from .passes.choose import Choice
+from .passes.choice import Choice
 from .passes.engine import Inspected, inspect_sites, rewrite_sites
 from .passes.patterns import Scope
 from .passes.plan import Plan

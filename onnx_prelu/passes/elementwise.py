@@ -18,7 +18,8 @@ from ..graph.build import Fragment, Names
 from ..graph.draft import Draft, NewConstant
 from ..graph.edit import Edit
 from .plan import Plan
-from .sites import Site, check_shape, working_type
+from .sites import Site, working_type
+from .slope_fit import check_shape
 from .slope_shapes import reshaped
 
 

@@ -14,14 +14,16 @@ from ..errors import Reason, Refused
 from ..graph.draft import Draft
 from ..graph.edit import commit
 from ..graph.index import Node
-from .choose import Choice, Policy, SlopeSummary, attempt, choose, misfit, nothing_asked
+from .choice import Choice, SlopeSummary
+from .choose import Policy, attempt, choose, misfit, nothing_asked
 from .fold import plan_fold
 from .neighbours import maker_of, readers_of
 from .patterns import Scope
 from .placed import Placed
 from .plan import Plan
 from .repair import denormals_made, odd_slope, repeated_slope
-from .sites import Site, Slope, find_sites, named, names_of, require_broadcast
+from .sites import Site, Slope, find_sites, named, names_of
+from .slope_fit import require_broadcast
 from .unite import plan_unite
 
 

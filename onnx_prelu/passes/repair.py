@@ -22,7 +22,8 @@ from ..graph.linear import Change
 from ..graph.model import Model
 from ..graph.weights import Weight
 from .patterns import EVERYWHERE, Scope
-from .sites import Site, find_sites, misfit, named, shown
+from .sites import Site, find_sites, named
+from .slope_fit import misfit, shown
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..measure.checking.check import Check
     from ..measure.costs.cost import Cost
     from ..measure.latency.bench import Latency
-    from ..passes.choose import Choice
+    from ..passes.choice import Choice
 
 SCHEMA_VERSION = "1"
 

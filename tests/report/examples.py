@@ -7,7 +7,7 @@ from onnx_prelu.measure.checking.check import Check, Output, PairResult, Spread,
 from onnx_prelu.measure.checking.compare import Difference
 from onnx_prelu.measure.costs.cost import Cost
 from onnx_prelu.measure.latency.bench import Latency
-from onnx_prelu.passes.choose import Choice, SlopeSummary
+from onnx_prelu.passes.choice import Choice, SlopeSummary
 from onnx_prelu.passes.neighbours import Neighbour
 from onnx_prelu.report.report import Report
 
