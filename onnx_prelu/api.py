@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,27 +13,26 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from . import notes
-from .errors import CheckFailed, NotMet, ProviderNotRun
+from .errors import NotMet
 from .graph.draft import Draft
 from .graph.edit import finish
 from .graph.model import Model, load, save
-from .graph.types import TensorType, infer
+from .graph.types import infer
 from .graph.versions import with_versions
 from .graph.walk import uses
 from .measure.checking import check as check_room
 from .measure.costs.cost import cost
-from .measure.costs.predicted import predicted
 from .measure.inputs.draw import InputOptions, require_sensible
 from .measure.latency import bench as bench_room
 from .passes.alone import sites_alone, unseen
-from .passes.choice import Choice
-from .passes.engine import Inspected, inspect_sites, rewrite_sites
+from .passes.engine import inspect_sites, rewrite_sites
 from .passes.patterns import Scope
 from .passes.plan import Plan
 from .passes.repair import Repaired, repair_slopes
 from .passes.request import Forms, Request, asked_target, decide, for_target
 from .report import demands
 from .report.report import Report
+from .reporting import failed, name_of, raise_unless_passed, with_costs, with_predictions
 
 Source: TypeAlias = str | os.PathLike[str] | onnx.ModelProto | gs.Graph | Model
 """A model: a path, a ModelProto, a graphsurgeon graph, or one that is loaded already. It is never changed."""
@@ -167,13 +166,13 @@ def rewrite(
     result = finish(draft)
     plans = [plan for plan, _ in decided if plan is not None]
     choices = tuple(choice for _, choice in decided)
-    report = Report("rewrite", _name(loaded), to=goal, sites=choices)
+    report = Report("rewrite", name_of(loaded), to=goal, sites=choices)
     report = report.with_notes(notes.of_rewrite(report, draft, result, to, taker, repaired))
     options = _options(inputs, input_shape, dim, seed)
     require_sensible(loaded, options)
     unmet = demands.fitting(report) or (demands.strict(report) if strict else None)
     if unmet:
-        raise NotMet(unmet, report=replace(_with_costs(report, loaded, result, input_shape), unmet=unmet))
+        raise NotMet(unmet, report=replace(with_costs(report, loaded, result, input_shape), unmet=unmet))
     if check and (result is not loaded or providers):
         small = list(sites_alone(draft, plans, result))
         report = report.with_notes(unseen(draft, plans, small))
@@ -191,15 +190,15 @@ def rewrite(
             progress=progress,
         )
         report = replace(report, check=checks)
-    report = _with_costs(report, loaded, result, input_shape)
-    if bench and plans and not _failed(report):
+    report = with_costs(report, loaded, result, input_shape)
+    if bench and plans and not failed(report):
         latency = bench_room.bench(
             loaded, result, providers=providers, options=options, threads=threads, duration=duration, progress=progress
         )
         if providers is None:  # nobody asked for a provider: what cannot be timed there was not required
             latency = tuple(replace(each, required=each.status != "not_run") for each in latency)
         report = replace(report, latency=latency)
-    _raise_unless_passed(report, keep_failed=keep_failed)
+    raise_unless_passed(report, keep_failed=keep_failed)
     return Rewrite(report, result)
 
 
@@ -244,9 +243,9 @@ def check(
         signed_zeros=signed_zeros,
         progress=progress,
     )
-    report = Report("check", _name(first), against=_name(second), check=checks)
-    report = _with_costs(report, first, second, input_shape)
-    if bench and not _failed(report):
+    report = Report("check", name_of(first), against=name_of(second), check=checks)
+    report = with_costs(report, first, second, input_shape)
+    if bench and not failed(report):
         latency = bench_room.bench(
             first, second, providers=providers, options=options, threads=threads, duration=duration, progress=progress
         )
@@ -278,8 +277,8 @@ def bench(
     latency = bench_room.bench(
         first, second, providers=providers, options=options, threads=threads, duration=duration, progress=progress
     )
-    report = Report("bench", _name(first), against=_name(second), latency=latency)
-    return _with_costs(report, first, second, input_shape)
+    report = Report("bench", name_of(first), against=name_of(second), latency=latency)
+    return with_costs(report, first, second, input_shape)
 
 
 def inspect(
@@ -314,23 +313,13 @@ def inspect(
     now = cost(loaded, sizes)
     types = infer(loaded, sizes)
     choices = [
-        _with_predictions(site, types) for site in inspect_sites(draft, scope, for_target(taker) if taker else None)
+        with_predictions(site, types) for site in inspect_sites(draft, scope, for_target(taker) if taker else None)
     ]
-    report = Report("inspect", _name(loaded), sites=tuple(choices), before=now)
+    report = Report("inspect", name_of(loaded), sites=tuple(choices), before=now)
     return report.with_notes(notes.of_inspect(report, draft, taker, repaired))
 
 
-# ── the parts of a report ─────────────────────────────────────────────────────────────────────────────────────
-
-
-def _name(model: Model) -> str:
-    return str(model.path) if model.path is not None else model.proto.graph.name
-
-
-def _with_predictions(site: Inspected, types: dict[str, TensorType]) -> Choice:
-    """A site with what the model's costs would grow by, for each form that it can take."""
-    changes = {plan.form: asdict(predicted(site.draft, plan.edit, types)) for plan in site.plans}
-    return replace(site.choice, predicted=changes)
+# ── what the arguments mean ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def _repaired(model: Model, scope: Scope, fix_slopes: bool, freeze: bool) -> Repaired:
@@ -364,31 +353,3 @@ def _sizes(
         if value.name not in sizes and shape and len(known) == len(shape):
             sizes[value.name] = known
     return sizes
-
-
-def _with_costs(report: Report, a: Model, b: Model, input_shape: Mapping[str, Sequence[int]] | None) -> Report:
-    """The report with what both models cost, at the sizes that were run."""
-    ran = [check.sizes for check in report.check or () if check.sizes]
-    ran += [latency.sizes for latency in report.latency or () if latency.sizes]
-    sizes = ran[0] if ran else {name: tuple(shape) for name, shape in (input_shape or {}).items()}
-    return replace(report, before=cost(a, sizes), after=cost(b, sizes))
-
-
-def _failed(report: Report) -> bool:
-    return any(result.status == "failed" for result in report.check or ())
-
-
-def _raise_unless_passed(report: Report, *, keep_failed: bool) -> None:
-    """Fail where the report says so.
-
-    Raises:
-        CheckFailed: A check failed, and that is not to be kept.
-        ProviderNotRun: A required provider could not run.
-    """
-    if report.passed or report.failure is None:
-        return
-    if _failed(report):
-        if not keep_failed:
-            raise CheckFailed(report.failure, report=report)
-    else:
-        raise ProviderNotRun(report.failure, report=report)
