@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,27 +13,27 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from . import notes
-from .errors import CheckFailed, NotMet, ProviderNotRun
+from .errors import NotMet
 from .graph.draft import Draft
 from .graph.edit import finish
 from .graph.model import Model, load, save
-from .graph.types import TensorType, infer
+from .graph.types import infer
 from .graph.versions import with_versions
 from .graph.walk import uses
 from .measure.checking import check as check_room
 from .measure.costs.cost import cost
-from .measure.costs.predicted import predicted
 from .measure.inputs.draw import InputOptions, require_sensible
 from .measure.latency import bench as bench_room
 from .measure.latency import full
 from .passes.alone import sites_alone, unseen
-from .passes.choose import Choice
-from .passes.engine import Inspected, Scope, inspect_sites, rewrite_sites
+from .passes.engine import inspect_sites, rewrite_sites
+from .passes.patterns import Scope
 from .passes.plan import Plan
 from .passes.repair import Repaired, repair_slopes
 from .passes.request import Forms, Request, asked_target, decide, for_target
 from .report import demands
 from .report.report import Report
+from .reporting import failed, raise_unless_passed, with_costs, with_predictions
 
 Source: TypeAlias = str | os.PathLike[str] | onnx.ModelProto | gs.Graph | Model
 """A model: a path, a ModelProto, a graphsurgeon graph, or one that is loaded already. It is never changed."""
@@ -125,8 +125,9 @@ def rewrite(
         skip: Sites to leave.
         also: Ops that count as PReLUs though they have a name of their own: ``"Abs"``, the PReLU of slope −1.
         simplify: Whether slopes that are all 0 or all 1 become Relu and Identity, whatever form is asked for.
-        fix_slopes: Repair slopes (C,) that were meant for the channels and fit nowhere, and store slopes that repeat
-            themselves in their smallest shape. What follows is compared with the model with its slopes repaired.
+        fix_slopes: At the sites to rewrite, repair slopes (C,) that were meant for the channels and fit nowhere, and
+            store slopes that repeat themselves in their smallest shape. What follows is compared with the model with
+            its slopes repaired.
         strict: Fail where a site is refused, or takes another form than the one asked for.
         freeze: Take initializers that a caller could override as constants; they are no inputs any more.
         providers: Execution providers to check and measure on, all required; by default the CPU, and CUDA where
@@ -155,13 +156,14 @@ def rewrite(
     >>> rewrite("models/digits_prelu_gemm.onnx", form="mirror").report.sites[0].exactness
     'equal bits'
     """
-    repaired = _repaired(load(model), fix_slopes, freeze)
+    scope = Scope(tuple(only), tuple(skip), tuple(also))
+    repaired = _repaired(load(model), scope, fix_slopes, freeze)
     loaded = repaired.model
     taker = asked_target(target, ops)
     request = Request(to, form, slope_in, taker, slope_shape, simplify)
     chosen, goal = decide(request, has_prelu=uses(loaded.proto, "PRelu"))
     draft = Draft(with_versions(loaded, opset, ir_version), freeze=freeze)
-    decided = rewrite_sites(draft, chosen, Scope(tuple(only), tuple(skip), tuple(also)))
+    decided = rewrite_sites(draft, chosen, scope)
     result = finish(draft)
     plans = [plan for plan, _ in decided if plan is not None]
     choices = tuple(choice for _, choice in decided)
@@ -171,7 +173,7 @@ def rewrite(
     require_sensible(loaded, options)
     unmet = demands.fitting(report) or (demands.strict(report) if strict else None)
     if unmet:
-        raise NotMet(unmet, report=replace(_with_costs(report, loaded, result, input_shape), unmet=unmet))
+        raise NotMet(unmet, report=replace(with_costs(report, loaded, result, input_shape), unmet=unmet))
     if check and (result is not loaded or providers):
         small = list(sites_alone(draft, plans, result))
         report = report.with_notes(unseen(draft, plans, small))
@@ -189,15 +191,15 @@ def rewrite(
             progress=progress,
         )
         report = replace(report, check=checks)
-    report = _with_costs(report, loaded, result, input_shape)
-    if bench and plans and not _failed(report):
+    report = with_costs(report, loaded, result, input_shape)
+    if bench and plans and not failed(report):
         latency = bench_room.bench(
             loaded, result, providers=providers, options=options, threads=threads, duration=duration, progress=progress
         )
         if providers is None:  # nobody asked for a provider: what cannot be timed there was not required
             latency = tuple(replace(each, required=each.status != "not_run") for each in latency)
         report = replace(report, latency=latency)
-    _raise_unless_passed(report, keep_failed=keep_failed)
+    raise_unless_passed(report, keep_failed=keep_failed)
     return Rewrite(report, result)
 
 
@@ -244,8 +246,8 @@ def check(
         progress=progress,
     )
     report = Report("check", first.name, against=second.name, check=checks)
-    report = _with_costs(report, first, second, input_shape)
-    if bench and not _failed(report):
+    report = with_costs(report, first, second, input_shape)
+    if bench and not failed(report):
         latency = bench_room.bench(
             first, second, providers=providers, options=options, threads=threads, duration=duration, progress=progress
         )
@@ -288,7 +290,7 @@ def bench(
     )
     against = ", ".join(model.name for model in models[1:])
     report = Report("bench", models[0].name, against=against, **vars(measured))
-    return report if more else _with_costs(report, models[0], models[1], input_shape)
+    return report if more else with_costs(report, models[0], models[1], input_shape)
 
 
 def inspect(
@@ -315,31 +317,25 @@ def inspect(
     >>> inspect("models/digits_relu_wide.onnx").sites[0].possible
     ('fold',)
     """
-    repaired = _repaired(load(model), fix_slopes, freeze)
+    scope = Scope(tuple(only), tuple(skip), tuple(also))
+    repaired = _repaired(load(model), scope, fix_slopes, freeze)
     loaded, taker = repaired.model, asked_target(target, ops)
     draft = Draft(loaded, freeze=freeze)
-    scope = Scope(tuple(only), tuple(skip), tuple(also))
     sizes = _sizes(loaded, input_shape, dim)
     now = cost(loaded, sizes)
     types = infer(loaded, sizes)
     choices = [
-        _with_predictions(site, types) for site in inspect_sites(draft, scope, for_target(taker) if taker else None)
+        with_predictions(site, types) for site in inspect_sites(draft, scope, for_target(taker) if taker else None)
     ]
     report = Report("inspect", loaded.name, sites=tuple(choices), before=now)
     return report.with_notes(notes.of_inspect(report, draft, taker, repaired))
 
 
-# ── the parts of a report ─────────────────────────────────────────────────────────────────────────────────────
+# ── what the arguments mean ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _with_predictions(site: Inspected, types: dict[str, TensorType]) -> Choice:
-    """A site with what the model's costs would grow by, for each form that it can take."""
-    changes = {plan.form: asdict(predicted(site.draft, plan.edit, types)) for plan in site.plans}
-    return replace(site.choice, predicted=changes)
-
-
-def _repaired(model: Model, fix_slopes: bool, freeze: bool) -> Repaired:
-    return repair_slopes(model, freeze=freeze) if fix_slopes else Repaired(model)
+def _repaired(model: Model, scope: Scope, fix_slopes: bool, freeze: bool) -> Repaired:
+    return repair_slopes(model, scope, freeze=freeze) if fix_slopes else Repaired(model)
 
 
 def _options(
@@ -369,31 +365,3 @@ def _sizes(
         if value.name not in sizes and shape and len(known) == len(shape):
             sizes[value.name] = known
     return sizes
-
-
-def _with_costs(report: Report, a: Model, b: Model, input_shape: Mapping[str, Sequence[int]] | None) -> Report:
-    """The report with what both models cost, at the sizes that were run."""
-    ran = [check.sizes for check in report.check or () if check.sizes]
-    ran += [latency.sizes for latency in report.latency or () if latency.sizes]
-    sizes = ran[0] if ran else {name: tuple(shape) for name, shape in (input_shape or {}).items()}
-    return replace(report, before=cost(a, sizes), after=cost(b, sizes))
-
-
-def _failed(report: Report) -> bool:
-    return any(result.status == "failed" for result in report.check or ())
-
-
-def _raise_unless_passed(report: Report, *, keep_failed: bool) -> None:
-    """Fail where the report says so.
-
-    Raises:
-        CheckFailed: A check failed, and that is not to be kept.
-        ProviderNotRun: A required provider could not run.
-    """
-    if report.passed or report.failure is None:
-        return
-    if _failed(report):
-        if not keep_failed:
-            raise CheckFailed(report.failure, report=report)
-    else:
-        raise ProviderNotRun(report.failure, report=report)

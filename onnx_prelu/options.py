@@ -12,7 +12,7 @@ import click
 
 from .passes.catalogue import FORM_NAMES, SLOPE_PLACES
 from .passes.choose import TARGETS
-from .passes.engine import ALSO
+from .passes.patterns import ALSO
 from .passes.slope_shapes import SLOPE_SHAPES
 from .passes.targets import targets
 from .report.output import Output

@@ -318,6 +318,23 @@ SPELLINGS = {
         lambda x, a: np.where(x >= 0, x, a * x),
         lambda a: {"a": a.astype(np.float64), "ones": np.ones(a.ndim + 1, np.int64)},
     ),
+    "zeros of the shape of x": Spelling(
+        """s = Shape(x)
+           z = ConstantOfShape(s)
+           p = Max(x, z)
+           q = Min(x, z)
+           m = Mul(a, q)
+           h = Add(p, m)""",
+        lambda x, a: np.maximum(x, 0) + a * np.minimum(x, 0),
+    ),
+    "zero expanded to the shape of x": Spelling(
+        """s = Shape(x)
+           z = Expand(zero, s)
+           g = Less(x, z)
+           m = Mul(a, x)
+           h = Where(g, m, x)""",
+        lambda x, a: np.where(x < 0, a * x, x),
+    ),
     "zeros behind ConstantOfShape": Spelling(
         """z = ConstantOfShape(ones)
            g = GreaterOrEqual(x, z)

@@ -11,7 +11,7 @@ import onnx_prelu
 import onnx_prelu.surgeon
 from onnx_prelu import api
 from onnx_prelu.measure.latency import start
-from onnx_prelu.passes.choose import Choice
+from onnx_prelu.passes.choice import Choice
 from tests.counts import count
 from tests.oracle import assert_close, run
 from tests.passes.test_refusals import CHAIN, WEIGHTS, model

@@ -16,7 +16,7 @@ from onnx_prelu.cli import main
 from onnx_prelu.errors import BadInput, BadUsage, CheckFailed, NotMet, ProviderNotRun
 from onnx_prelu.graph.model import Model
 from onnx_prelu.passes.catalogue import FORM_NAMES
-from onnx_prelu.passes.choose import Choice
+from onnx_prelu.passes.choice import Choice
 from onnx_prelu.report.report import Report, version
 
 DONE = Report("rewrite", "in.onnx", "relu", sites=(Choice("act", "split", False, None, exactness="rounding"),))

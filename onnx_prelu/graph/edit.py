@@ -14,8 +14,8 @@ from typing import Any
 
 import onnx
 
-from .constants import FOLDED
 from .draft import Draft, NewConstant, Widened
+from .filled import is_told
 from .index import Node
 from .linear import Change
 from .model import Model
@@ -90,7 +90,7 @@ def _wider(known: TensorType, widened: Widened) -> TensorType:
 
 
 def _drop_unread(draft: Draft, tensors: list[str]) -> None:
-    """Drop initializers that lost their last reader, and nodes that only computed a constant."""
+    """Drop initializers that lost their last reader, and nodes that only told what no run decides."""
     index = draft.index
     while tensors:
         name = tensors.pop()
@@ -100,7 +100,7 @@ def _drop_unread(draft: Draft, tensors: list[str]) -> None:
             del draft.new[name]
         elif name in index.initializers:
             draft.dropped.add(name)
-        elif (node := index.maker.get(name)) is not None and node.op in FOLDED and draft.constants.get(name):
+        elif (node := index.maker.get(name)) is not None and is_told(draft, node):
             index.remove(node)
             tensors.extend(node.inputs)
         elif name in index.captured:
@@ -113,7 +113,7 @@ def _release(draft: Draft, tensor: str) -> None:
     assert outer is not None
     assert holder is not None
     draft.index.captured.remove(tensor)
-    outer.index.release(holder, tensor)
+    outer.index.release(holder, draft.place.number, tensor)
     _drop_unread(outer, [tensor])
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ..graph.constants import FLOAT_TYPES, NUMBER_TYPES
 from ..graph.draft import Draft
 from ..graph.extract import Source, reads
+from ..graph.filled import TELLING
 from ..graph.model import Model
 from ..graph.types import TensorType
 from ..graph.weights import Take
@@ -137,7 +138,7 @@ def _alone(draft: Draft, plan: Plan, x: str, wide: dict[str, Plan], sources: tup
             _gather(before, y, name, following.seam.from_before, axis)
             _gather(after, draft.widened[y].new, name, following.seam.from_after, axis)
         outputs.append(name)
-    inputs |= _runtime_inputs(draft, x, before)
+    inputs |= _runtime_inputs(draft, x, before, sources[0])
     models = [
         source.part(side.nodes, inputs, outputs, side.constants)
         for source, side in zip(sources, (before, after), strict=True)
@@ -145,12 +146,22 @@ def _alone(draft: Draft, plan: Plan, x: str, wide: dict[str, Plan], sources: tup
     return Alone(plan.node.label, models[0], models[1], plan.equal_bits)
 
 
-def _runtime_inputs(draft: Draft, x: str, side: _Side) -> dict[str, TensorType]:
-    """A slope that is only known at run time is an input of the small models."""
-    made = {name for node in side.nodes for name in node.output} | {x}
-    names = {name for node in side.nodes for name in reads(node) if name} - made
-    known = draft.constants
-    return {name: draft.types[name] for name in names if known.get(name) is None and name in draft.types}
+def _runtime_inputs(draft: Draft, x: str, side: _Side, source: Source) -> dict[str, TensorType]:
+    """A slope that is only known at run time is an input of the small models, and what tells a type or a shape."""
+    seen = {name for node in side.nodes for name in node.output} | {x, ""}
+    names = [name for node in side.nodes for name in reads(node)]
+    inputs: dict[str, TensorType] = {}
+    while names:
+        name = names.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        maker, constant = source.makers.get(name), draft.constants.get(name) is not None
+        if maker is not None and (constant or maker.op_type in TELLING):
+            names.extend(maker.input)
+        elif not constant and name in draft.types:
+            inputs[name] = draft.types[name]
+    return inputs
 
 
 def _gather(side: _Side, source: str, target: str, index: NDArray[np.intp], axis: int) -> None:

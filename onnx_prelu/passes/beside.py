@@ -33,7 +33,8 @@ from ..graph.readers import Readers, Reading, readers
 from ..graph.weights import Take, Weight
 from .behind import Behind, Nodes
 from .plan import Plan
-from .sites import Site, check_shape, working_type
+from .sites import Site, working_type
+from .slope_fit import check_shape
 from .wide import refuse_overflow
 
 

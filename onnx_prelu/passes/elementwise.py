@@ -18,7 +18,8 @@ from ..graph.build import Fragment, Names
 from ..graph.draft import Draft, NewConstant
 from ..graph.edit import Edit
 from .plan import Plan
-from .sites import Site, check_shape, working_type
+from .sites import Site, working_type
+from .slope_fit import check_shape
 from .slope_shapes import reshaped
 
 
@@ -48,7 +49,9 @@ def plan_elementwise(form: str, draft: Draft, site: Site, *, slope_shape: str = 
     if spell(proof, argument) == site.spelling and not reshapes:
         raise Refused("same-form", f"the site is written as {form} already", site.node.label)
     fragment = Fragment(Names(draft.index), site.node, site.y, draft.opset, dtype)
-    operands = [name for node in site.region for name in node.inputs if name and draft.constants.get(name)]
+    gone = {name for node in site.region for name in node.outputs}
+    read = [name for node in site.region for name in node.inputs if name and name not in gone]
+    operands = [name for name in read if draft.constants.get(name)]
     for name in operands:
         weight = draft.constants.get(name)
         if weight is not None and weight.dtype == dtype:

@@ -7,64 +7,24 @@ after the spelled sites, from the first layer to the last.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ..errors import BadUsage, Reason, Refused
+from ..errors import Reason, Refused
 from ..graph.draft import Draft
 from ..graph.edit import commit
 from ..graph.index import Node
-from .choose import Choice, Policy, SlopeSummary, attempt, choose, misfit, nothing_asked
+from .choice import Choice, SlopeSummary
+from .choose import Policy, attempt, choose, misfit, nothing_asked
 from .fold import plan_fold
 from .neighbours import maker_of, readers_of
-from .patterns import matches, require_match
+from .patterns import Scope
 from .placed import Placed
 from .plan import Plan
 from .repair import denormals_made, odd_slope, repeated_slope
-from .sites import Site, Slope, find_sites, named, names_of, require_broadcast
+from .sites import Site, Slope, find_sites, named, names_of
+from .slope_fit import require_broadcast
 from .unite import plan_unite
-
-ALSO: tuple[str, ...] = ("Abs",)
-"""What ``--also`` takes."""
-
-
-@dataclass(frozen=True)
-class Scope:
-    """Which sites the user means: exact names first, then globs.
-
-    Attributes:
-        only: Patterns of which a site has to match one; empty for all sites.
-        skip: Patterns that exclude a site.
-        also: Ops that count as PReLUs though they have a name of their own, of :data:`ALSO`.
-
-    Raises:
-        BadUsage: ``also`` names another op.
-    """
-
-    only: tuple[str, ...] = ()
-    skip: tuple[str, ...] = ()
-    also: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        for op in self.also:
-            if op not in ALSO:
-                raise BadUsage(f"--also {op} is not known", todo=f"take one of {', '.join(ALSO)}")
-
-    def among(self, names: Sequence[str]) -> Callable[[Sequence[str]], bool]:
-        """A predicate that tells of a site, by its names, whether it is meant.
-
-        Args:
-            names: All names that sites have.
-
-        Raises:
-            BadUsage: A pattern matches none of them.
-        """
-        known = frozenset(names)
-        for option, patterns in (("--only", self.only), ("--skip", self.skip)):
-            for pattern in patterns:
-                require_match(option, pattern, names, known)
-        only, skip = self.only or ("*",), self.skip
-        return lambda site: matches(only, site, known) and not matches(skip, site, known)
 
 
 def rewrite_sites(draft: Draft, policy: Policy, scope: Scope) -> list[tuple[Plan | None, Choice]]:

@@ -89,7 +89,7 @@ def _of_both_signs(draft: Draft, relu: Node) -> Halves | None:
 
 def _reader(draft: Draft, tensor: str) -> Node | None:
     """The one node that reads a tensor, once, which is no output."""
-    uses = draft.index.uses(tensor)
+    uses = tuple(draft.index.uses(tensor))
     return uses[0].node if len(uses) == 1 and tensor not in draft.index.outputs else None
 
 

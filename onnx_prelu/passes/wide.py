@@ -28,7 +28,8 @@ from ..graph.producer import producer
 from ..graph.readers import Readers, readers
 from ..graph.weights import Take, Weight
 from .plan import Plan, Seam
-from .sites import Site, check_shape, working_type
+from .sites import Site, working_type
+from .slope_fit import check_shape
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from .verdicts import Line, check_lines
 
 if TYPE_CHECKING:
     from ..measure.costs.cost import Cost
-    from ..passes.choose import Choice
+    from ..passes.choice import Choice
     from .report import Report
 
 FULL_LIST = 20

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..measure.latency.by_op import Profile
     from ..measure.latency.start import Start
     from ..measure.latency.throughput import Throughput
-    from ..passes.choose import Choice
+    from ..passes.choice import Choice
 
 SCHEMA_VERSION = "1"
 

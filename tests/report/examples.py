@@ -10,7 +10,7 @@ from onnx_prelu.measure.latency.bench import Latency
 from onnx_prelu.measure.latency.by_op import OpTime, Profile
 from onnx_prelu.measure.latency.start import Start
 from onnx_prelu.measure.latency.throughput import Throughput
-from onnx_prelu.passes.choose import Choice, SlopeSummary
+from onnx_prelu.passes.choice import Choice, SlopeSummary
 from onnx_prelu.passes.neighbours import Neighbour
 from onnx_prelu.report.report import Report
 
