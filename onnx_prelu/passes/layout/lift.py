@@ -1,0 +1,155 @@
+"""Chains of layers in fewer dimensions as chains of 2-D Convs: only these stand in ONNX Runtime's blocked layout.
+
+    x (N, C, L) ─► Conv ─► PRelu ─► Conv ─► y
+    becomes    x ─► Unsqueeze ─► Conv [1, k] ─► PRelu ─► Conv [1, k] ─► Squeeze ─► y
+
+    x (B, K) ─► Gemm ─► PRelu ─► Gemm ─► y
+    becomes    x ─► Unsqueeze ─► Transpose ─► Conv [1, 1] ─► PRelu ─► Conv [1, 1] ─► Transpose ─► Squeeze ─► y
+
+A chain is all that hangs together: layers, and behind them what works on each element or each channel. The Transposes
+are absorbed where the runtime reorders its data anyway. Values move, none is changed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+
+import onnx
+
+from ...errors import Refused
+from ...graph.draft import Draft
+from ...graph.edit import Edit
+from ...graph.index import Node
+from ...graph.types import TensorType
+from .plan import OLDEST_OPSET, LayoutPlan, is_float32, listed
+from .world import CONVS, MATRICES, Member, World
+from .writing import Writing, changed
+
+FEWEST_ROWS = 64
+"""Rows of a batch, below which a chain of matrices gains nothing as Convs."""
+
+Chain = dict[Node, Member]
+
+
+def lift_conv(draft: Draft) -> Iterator[LayoutPlan]:
+    """Chains of at least two 1-D Convs."""
+    for chain in _chains(draft, CONVS, lambda _: True):
+        yield _plan(draft, CONVS, chain, "lift-conv")
+
+
+def lift_matmul(draft: Draft) -> Iterator[LayoutPlan]:
+    """Chains of at least two Gemms or MatMuls by constants, over a known batch of at least :data:`FEWEST_ROWS`."""
+    for chain in _chains(draft, MATRICES, lambda tensor: _has_rows(draft, tensor)):
+        yield _plan(draft, MATRICES, chain, "lift-matmul")
+
+
+def _has_rows(draft: Draft, tensor: str) -> bool:
+    rows = (draft.shape(tensor) or (None,))[0]
+    return isinstance(rows, int) and rows >= FEWEST_ROWS
+
+
+def _chains(draft: Draft, world: World, allowed: Callable[[str], bool]) -> Iterator[Chain]:
+    """The chains worth lifting, the first one first."""
+    if draft.opset < OLDEST_OPSET:
+        return
+    members = {node: member for node in draft.index.nodes() if (member := _member(draft, world, node, allowed))}
+    for chain in _connected(draft, _behind_layers(draft, members)):
+        layers = [member.channels for member in chain.values() if member.channels]
+        if len(layers) > 1:
+            yield chain
+
+
+def _member(draft: Draft, world: World, node: Node, allowed: Callable[[str], bool]) -> Member | None:
+    """What a node becomes; None if it stays as it is, or the size of a tensor is not known."""
+    y = node.outputs[0]
+    if any(node.outputs[1:]) or not is_float32(draft, y) or not allowed(y):
+        return None
+    try:
+        member = world.member(draft, node)
+    except Refused:
+        return None
+    tensors = [y, *(node.inputs[place] for place in member.tensors)]
+    known = all(len(draft.shape(name) or ()) == world.rank and is_float32(draft, name) for name in tensors)
+    return member if known else None
+
+
+def _behind_layers(draft: Draft, members: Chain) -> Chain:
+    """The layers among members, and the members that read something of theirs."""
+    kept: Chain = {}
+    reached: set[str] = set()
+    for node in draft.index.nodes():
+        member = members.get(node)
+        if member and (member.channels or any(node.inputs[place] in reached for place in member.tensors)):
+            kept[node] = member
+            reached.add(node.outputs[0])
+    return kept
+
+
+def _connected(draft: Draft, members: Chain) -> Iterator[Chain]:
+    """Members in groups that pass tensors to each other, each in order."""
+    told: set[Node] = set()
+    for first in members:
+        found, waiting = set[Node](), [first]
+        while waiting:
+            node = waiting.pop()
+            if node in members and node not in told:
+                told.add(node)
+                found.add(node)
+                makers = (draft.index.maker.get(node.inputs[place]) for place in members[node].tensors)
+                waiting += [maker for maker in makers if maker is not None]
+                waiting += [use.node for use in draft.index.uses(node.outputs[0])]
+        if found:
+            yield {node: member for node, member in members.items() if node in found}
+
+
+def _plan(draft: Draft, world: World, chain: Chain, rule: str) -> LayoutPlan:
+    index, writing = draft.index, Writing(draft, "lifted")
+    lifted = {node.outputs[0]: writing.tensor(node.outputs[0]) for node in chain}
+    protos: dict[Node, list[onnx.NodeProto]] = defaultdict(list)
+    for node, member in chain.items():
+        for place in member.tensors:
+            x = node.inputs[place]
+            if x not in lifted:
+                lifted[x] = writing.tensor(x)
+                protos[node] += _enter(writing, world, node, x, lifted[x])
+        protos[node].append(_written(writing, member, lifted))
+        y = node.outputs[0]
+        outside = any(use.node not in chain or use.position is None for use in index.uses(y))
+        if outside or y in index.outputs or y in index.pinned:
+            protos[node] += _leave(writing, world, node, lifted[y], y)
+    types = {new: TensorType(onnx.TensorProto.FLOAT, world.shape(draft.shape(old) or ())) for old, new in lifted.items()}
+    edit = Edit({node: tuple(made) for node, made in protos.items()}, writing.constants, types=types)
+    layers = [node for node, member in chain.items() if member.channels]
+    text = f"{len(layers)} layers and {len(chain) - len(layers)} nodes between them as 2-D Convs: {listed(layers)}"
+    return LayoutPlan(rule, f"{rule}:{layers[0].label}", text, edit)
+
+
+def _enter(writing: Writing, world: World, node: Node, x: str, y: str) -> list[onnx.NodeProto]:
+    if not world.channels_last:
+        return [writing.squeezing("Unsqueeze", node, x, list(world.axes), y)]
+    inner = writing.tensor(x)
+    return [
+        writing.squeezing("Unsqueeze", node, x, list(world.axes), inner),
+        writing.node("Transpose", node, [inner], [y], perm=[0, 3, 1, 2]),
+    ]
+
+
+def _leave(writing: Writing, world: World, node: Node, x: str, y: str) -> list[onnx.NodeProto]:
+    if not world.channels_last:
+        return [writing.squeezing("Squeeze", node, x, list(world.axes), y)]
+    inner = writing.tensor(y)
+    return [
+        writing.node("Transpose", node, [x], [inner], perm=[0, 2, 3, 1]),
+        writing.squeezing("Squeeze", node, inner, list(world.axes), y),
+    ]
+
+
+def _written(writing: Writing, member: Member, lifted: dict[str, str]) -> onnx.NodeProto:
+    """The node as it stands in the chain."""
+    inputs = list(member.node.inputs)
+    for place in member.tensors:
+        inputs[place] = lifted[inputs[place]]
+    for place, weight in member.constants.items():
+        inputs[place] = writing.constant(weight, inputs[place])
+    return changed(member.node, inputs, [lifted[member.node.outputs[0]]], member.op or None, **member.attributes)
