@@ -7,14 +7,18 @@ from collections.abc import Collection, Mapping, Sequence
 from ...errors import BadUsage
 from ...graph.draft import Draft
 from ...graph.edit import commit
+from .heads import heads
 from .lift import lift_conv, lift_matmul
 from .pad import pad
+from .pad_concat import pad_concat
 from .plan import LayoutPlan, Rule
 
 LAYOUT_RULES: Mapping[str, Rule] = {
     "lift-conv": lift_conv,
     "lift-matmul": lift_matmul,
     "pad": pad,
+    "pad-concat": pad_concat,
+    "heads": heads,
 }
 """The layout rules by name, in the order in which they are to be applied."""
 

@@ -11,7 +11,7 @@ added channels hold in between is finite and counts nothing; it is 0 but behind 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -75,10 +75,15 @@ class Channels:
 
     def changes(self, lanes: Lanes) -> Iterator[Change]:
         """The constants after the channels were replaced by lanes."""
-        for layer in self.makers.values():
-            yield from layer.take_rows(lanes)
-        for reading in self.readings.values():
-            yield reading.take_columns(lanes)
+        for node, layer in self.makers.items():
+            matrix, *rest = layer.take_rows(lanes)
+            if node in self.readings:  # of one layer, both sides change
+                wide = replace(layer, weight=replace(layer.weight, weight=matrix.weight))
+                matrix = replace(self.readings[node], layer=wide).take_columns(lanes)
+            yield from (matrix, *rest)
+        for node, reading in self.readings.items():
+            if node not in self.makers:
+                yield reading.take_columns(lanes)
         for inner in self.inside.values():
             yield from inner(lanes)
 
@@ -90,14 +95,17 @@ class Channels:
             raise Refused("no-linear-producer", f"'{tensor}' is not made by a layer of this graph", tensor)
 
     def _made(self, tensor: str, place: Place) -> Iterator[tuple[str, Place]]:
-        """What makes a tensor: a layer, or a node inside; a step has been taken from its other side."""
+        """What makes a tensor: a layer, or a node inside."""
         node = self.draft.index.maker[tensor]
         if node in self.makers or node in self.inside:
             return
         if node.op == "Conv" and not _is_depthwise(self.draft, node, place):
             self.makers[node] = _dense(conv(self.draft, node))
             return
-        yield from self._inner(node, place)
+        if node.op in _STEPS_IN_PLACE:  # taken when its input is read
+            yield node.inputs[0], place
+        else:
+            yield from self._inner(node, place)
 
     def _read(self, use: Use, place: Place) -> Iterator[tuple[str, Place]]:
         node = use.node
@@ -110,8 +118,6 @@ class Channels:
             layer = _dense(kind(self.draft, node))
             if layer.input_axis != place.axis or place.size not in (None, layer.inputs) or layer.inputs % place.units:
                 raise Refused("consumer-not-linear", f"the {node.op} does not sum over the channels", node.label)
-            if node in self.makers and self.makers[node] is not layer:
-                raise Refused("unsupported-layout", f"the {node.op} reads and makes the same channels", node.label)
             self.readings[node] = Reading(layer, place.units)
         elif node.op in _STEPS:
             step = BETWEEN[node.op](self.draft, use, place)
@@ -128,9 +134,7 @@ class Channels:
         if _is_depthwise(self.draft, node, place):
             self.inside[node] = conv(self.draft, node).take_rows
             self.depthwise.add(node)
-        elif node.op in _POOLS and place.number == 1:
-            self.inside[node] = _unchanged
-        elif node.op in _UNARY or (node.op == "Clip" and _spans_zero(self.draft, node)):
+        elif _keeps_channels(self.draft, node, place):
             self.inside[node] = _unchanged
         elif node.op == "PRelu" or (node.op in AFFINE and computed_operand(self.draft, node) is not None):
             position = computed_operand(self.draft, node) if node.op in AFFINE else 0
@@ -163,7 +167,15 @@ _UNARY = frozenset({
 
 _POOLS = frozenset({"AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool"})
 _SUMS = frozenset({"Add", "Max", "Min", "Mul", "Sub", "Sum"})
-_STEPS = frozenset({"Dropout", "Flatten", "Pad", "ReduceMean", "Reshape"})
+_STEPS_IN_PLACE = frozenset({"Dropout", "Pad"})
+_STEPS = _STEPS_IN_PLACE | {"Flatten", "ReduceMean", "Reshape"}
+
+
+def _keeps_channels(draft: Draft, node: Node, place: Place) -> bool:
+    """Whether a node of one tensor works on each channel by itself, and is finite on zeros."""
+    if node.op in _POOLS:
+        return place.number == 1
+    return node.op in _UNARY or (node.op == "Clip" and _spans_zero(draft, node))
 
 
 def _unchanged(_: Lanes) -> Iterator[Change]:
@@ -209,5 +221,3 @@ def _by_channel(draft: Draft, use: Use, place: Place) -> Callable[[Lanes], Itera
             yield part.take(place.units, Take(lanes.unit, np.ones(len(lanes))))
 
     return changes
-
-

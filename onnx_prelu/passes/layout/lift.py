@@ -118,7 +118,9 @@ def _plan(draft: Draft, world: World, chain: Chain, rule: str) -> LayoutPlan:
         outside = any(use.node not in chain or use.position is None for use in index.uses(y))
         if outside or y in index.outputs or y in index.pinned:
             protos[node] += _leave(writing, world, node, lifted[y], y)
-    types = {new: TensorType(onnx.TensorProto.FLOAT, world.shape(draft.shape(old) or ())) for old, new in lifted.items()}
+    types = {
+        new: TensorType(onnx.TensorProto.FLOAT, world.shape(draft.shape(old) or ())) for old, new in lifted.items()
+    }
     edit = Edit({node: tuple(made) for node, made in protos.items()}, writing.constants, types=types)
     layers = [node for node, member in chain.items() if member.channels]
     text = f"{len(layers)} layers and {len(chain) - len(layers)} nodes between them as 2-D Convs: {listed(layers)}"

@@ -59,7 +59,7 @@ class Writing:
 def changed(
     node: Node, inputs: list[str], outputs: list[str], op: str | None = None, **attributes: Any
 ) -> onnx.NodeProto:
-    """A copy of a node with other inputs and outputs, and some attributes changed; where the op changes, with no others.
+    """A copy of a node with other inputs and outputs, and some attributes changed; a new op has no others.
 
     A node without a name gets that of its output before, by which people call it.
     """
