@@ -22,8 +22,7 @@ from ...graph.kinds import conv
 from ...graph.linear import Linear
 from ...graph.types import TensorType
 from ...graph.weights import Weight
-from .pad import BLOCK
-from .plan import OLDEST_OPSET, LayoutPlan, is_float32, listed, standing
+from .plan import BLOCK, OLDEST_OPSET, LayoutPlan, is_float32, listed, standing
 from .writing import Writing, changed
 
 

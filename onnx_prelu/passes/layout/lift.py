@@ -22,7 +22,7 @@ from ...graph.draft import Draft
 from ...graph.edit import Edit
 from ...graph.index import Node
 from ...graph.types import TensorType
-from .plan import OLDEST_OPSET, LayoutPlan, is_float32, listed
+from .plan import BLOCK, OLDEST_OPSET, LayoutPlan, is_float32, listed
 from .world import CONVS, MATRICES, Member, World
 from .writing import Writing, changed
 
@@ -39,9 +39,16 @@ def lift_conv(draft: Draft) -> Iterator[LayoutPlan]:
 
 
 def lift_matmul(draft: Draft) -> Iterator[LayoutPlan]:
-    """Chains of at least two Gemms or MatMuls by constants, over a known batch of at least :data:`FEWEST_ROWS`."""
+    """Chains of at least two Gemms or MatMuls by constants, over a known batch of at least :data:`FEWEST_ROWS`.
+
+    Inside, tensors are of whole blocks, and as wide together as those that go in and come out: these are reordered.
+    """
     for chain in _chains(draft, MATRICES, lambda tensor: _has_rows(draft, tensor)):
-        yield _plan(draft, MATRICES, chain, "lift-matmul")
+        ends = [*_entering(chain), *_leaving(draft, chain)]
+        inner = [member.channels[0] for node, member in chain.items() if member.channels and node.inputs[0] not in ends]
+        widths = [size for tensor in ends for size in (draft.shape(tensor) or ())[-1:] if isinstance(size, int)]
+        if all(size % BLOCK == 0 for size in inner) and sum(inner) >= sum(widths):
+            yield _plan(draft, MATRICES, chain, "lift-matmul")
 
 
 def _has_rows(draft: Draft, tensor: str) -> bool:
@@ -55,8 +62,7 @@ def _chains(draft: Draft, world: World, allowed: Callable[[str], bool]) -> Itera
         return
     members = {node: member for node in draft.index.nodes() if (member := _member(draft, world, node, allowed))}
     for chain in _connected(draft, _behind_layers(draft, members)):
-        layers = [member.channels for member in chain.values() if member.channels]
-        if len(layers) > 1:
+        if sum(member.channels is not None for member in chain.values()) > 1:
             yield chain
 
 
@@ -103,20 +109,35 @@ def _connected(draft: Draft, members: Chain) -> Iterator[Chain]:
             yield {node: member for node, member in members.items() if node in found}
 
 
+def _entering(chain: Chain) -> list[str]:
+    """The tensors that a chain reads and does not make, in order."""
+    read = dict.fromkeys(node.inputs[place] for node, member in chain.items() for place in member.tensors)
+    made = {node.outputs[0] for node in chain}
+    return [tensor for tensor in read if tensor not in made]
+
+
+def _leaving(draft: Draft, chain: Chain) -> list[str]:
+    """The tensors that a chain makes and others read, in order."""
+    index = draft.index
+    made = [node.outputs[0] for node in chain]
+    read = {name for name in made for use in index.uses(name) if use.node not in chain or use.position is None}
+    return [name for name in made if name in read or name in index.outputs or name in index.pinned]
+
+
 def _plan(draft: Draft, world: World, chain: Chain, rule: str) -> LayoutPlan:
-    index, writing = draft.index, Writing(draft, "lifted")
-    lifted = {node.outputs[0]: writing.tensor(node.outputs[0]) for node in chain}
+    writing = Writing(draft, "lifted")
+    entering, leaving = set(_entering(chain)), set(_leaving(draft, chain))
+    lifted: dict[str, str] = {}
     protos: dict[Node, list[onnx.NodeProto]] = defaultdict(list)
     for node, member in chain.items():
-        for place in member.tensors:
-            x = node.inputs[place]
-            if x not in lifted:
+        for x in [node.inputs[place] for place in member.tensors]:
+            if x in entering and x not in lifted:
                 lifted[x] = writing.tensor(x)
                 protos[node] += _enter(writing, world, node, x, lifted[x])
-        protos[node].append(_written(writing, member, lifted))
         y = node.outputs[0]
-        outside = any(use.node not in chain or use.position is None for use in index.uses(y))
-        if outside or y in index.outputs or y in index.pinned:
+        lifted[y] = writing.tensor(y)
+        protos[node].append(_written(writing, member, lifted))
+        if y in leaving:
             protos[node] += _leave(writing, world, node, lifted[y], y)
     types = {
         new: TensorType(onnx.TensorProto.FLOAT, world.shape(draft.shape(old) or ())) for old, new in lifted.items()

@@ -3,9 +3,10 @@
     Conv (13 rows) ─► PRelu ─► depthwise Conv (13) ─► PRelu ─► Conv (13 columns)
     becomes    Conv (16 rows) ─► PRelu ─► depthwise Conv (16) ─► PRelu ─► Conv (16 columns)
 
-ONNX Runtime takes a depthwise Conv, and a Conv of at least 16 inputs, into its blocked layout only where the channels
-are a multiple of 4; a MaxPool, where they are a multiple of the block, or what makes them stands there. The results are
-the same up to the order of sums, on finite values.
+ONNX Runtime takes a depthwise Conv into its blocked layout where its channels are a multiple of 4, and the Conv behind
+it only where they are at least a block. It takes a MaxPool where they are a multiple of the block, or where what makes
+them stands there. The results are the same up to the order of sums, on finite values. Where all layers are dense, to
+fill them up costs more than it gains, so such chains stay.
 """
 
 from __future__ import annotations
@@ -20,12 +21,11 @@ from ...graph.edit import Edit, rewired
 from ...graph.index import Node
 from ..wide import constant_name
 from .channels import Channels
-from .plan import OLDEST_OPSET, LayoutPlan, is_float32, listed, standing
-
-BLOCK = 16
-"""Channels of a block where the CPU has AVX-512; with AVX2 it is half of it, which these are a multiple of."""
+from .plan import BLOCK, OLDEST_OPSET, LayoutPlan, is_float32, listed, standing
 
 _ALIGNED = 4
+_MOST = 1.6  # times as many channels before a MaxPool: beyond, the Convs around it cost more than it gains (measured)
+_FEWEST = 5  # channels of a depthwise Conv: with fewer, those of a whole block cost more than they gain (measured)
 
 
 def pad(draft: Draft) -> Iterator[LayoutPlan]:
@@ -33,28 +33,33 @@ def pad(draft: Draft) -> Iterator[LayoutPlan]:
     if draft.opset < OLDEST_OPSET:
         return
     for node in standing(draft):
-        units = _out_of_step(draft, node)
-        if units:
+        units = _channels(draft, node)
+        size = _size(node, units)
+        if size > units:
             try:
                 channels = Channels.of(draft, node.inputs[0], units)
             except Refused:
                 continue
-            yield _plan(channels, node, units, -(-units // BLOCK) * BLOCK)
+            yield _plan(channels, node, units, size)
 
 
-def _out_of_step(draft: Draft, node: Node) -> int:
-    """How many channels a node reads, if their number keeps it out of the blocked layout; else 0."""
-    if node.op not in ("Conv", "MaxPool") or not is_float32(draft, node.inputs[0]):
+def _channels(draft: Draft, node: Node) -> int:
+    """How many channels a depthwise Conv or a MaxPool reads; 0 where it is none, or that is not known."""
+    shape = draft.shape(node.inputs[0]) if node.op in ("Conv", "MaxPool") else None
+    if shape is None or len(shape) != 4 or not isinstance(shape[1], int) or not is_float32(draft, node.inputs[0]):
         return 0
-    shape = draft.shape(node.inputs[0])
-    units = shape[1] if shape is not None and len(shape) == 4 else None
-    if not isinstance(units, int):
-        return 0
-    if node.op == "MaxPool":
-        return units if units > BLOCK and units % BLOCK else 0
     groups = next((a.i for a in node.proto.attribute if a.name == "group"), 1)
-    apart = units > 1 if groups == units else groups == 1 and units > BLOCK
-    return units if apart and units % _ALIGNED else 0
+    return shape[1] if node.op == "MaxPool" or groups == shape[1] > 1 else 0
+
+
+def _size(node: Node, units: int) -> int:
+    """How many channels a node is to have."""
+    if units <= BLOCK:
+        return BLOCK if node.op == "Conv" and units >= _FEWEST else units
+    if node.op == "Conv":
+        return -(-units // _ALIGNED) * _ALIGNED
+    size = -(-units // BLOCK) * BLOCK
+    return size if size <= _MOST * units else units
 
 
 def _plan(channels: Channels, node: Node, units: int, size: int) -> LayoutPlan:

@@ -24,8 +24,7 @@ from ...graph.index import Node
 from ...graph.kinds import conv
 from ...graph.linear import Linear
 from ...graph.types import TensorType
-from .pad import BLOCK
-from .plan import OLDEST_OPSET, LayoutPlan, is_float32, standing
+from .plan import BLOCK, OLDEST_OPSET, LayoutPlan, is_float32, standing
 from .writing import Writing, changed
 
 

@@ -11,6 +11,9 @@ from ...graph.draft import Draft
 from ...graph.edit import Edit
 from ...graph.index import Node
 
+BLOCK = 16
+"""Channels of a block where the CPU has AVX-512; with AVX2 it is half of it, which these are a multiple of."""
+
 OLDEST_OPSET = 7
 """The opset from which on constants broadcast as numpy does: below, no layout rule applies."""
 
