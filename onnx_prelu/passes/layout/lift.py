@@ -144,7 +144,7 @@ def _plan(draft: Draft, world: World, chain: Chain, rule: str) -> LayoutPlan:
     }
     edit = Edit({node: tuple(made) for node, made in protos.items()}, writing.constants, types=types)
     layers = [node for node, member in chain.items() if member.channels]
-    text = f"{len(layers)} layers and {len(chain) - len(layers)} nodes between them as 2-D Convs: {listed(layers)}"
+    text = f"{len(layers)} layers as 2-D Convs, with all that stands between them: {listed(layers)}"
     return LayoutPlan(rule, f"{rule}:{layers[0].label}", text, edit)
 
 

@@ -15,7 +15,25 @@ from onnx_prelu.passes.layout.apply import LAYOUT_RULES, apply_layout
 from tests.laid_out import assert_same_function, laid_out, ops
 from tests.texts import from_text
 
-FOLDER = Path(__file__).parents[4] / "shared" / "models"
+ROOT = Path(__file__).parents[3]
+FOLDER = ROOT.parent / "shared" / "models"
+
+
+def test_every_rule_is_documented_in_order():
+    page = (ROOT / "docs" / "layout.md").read_text(encoding="utf-8")
+    table = page.split("| rule | what it does |\n|---|---|\n")[1].split("\n\n")[0]
+    assert [row.split("|")[1].strip() for row in table.splitlines()] == list(LAYOUT_RULES)
+    for rule in LAYOUT_RULES:
+        assert any(line.startswith("## ") and rule in line for line in page.splitlines())
+
+
+def test_a_plan_says_what_it_does_and_to_which_nodes():
+    model = from_text(DEPTHWISE_1D, "float[2,4,9] x", "float[2,6,5] y", WEIGHTS)
+    texts = [plan.text for plan in apply_layout(Draft(load(model)), list(LAYOUT_RULES))]
+    assert texts == [
+        "3 layers as 2-D Convs, with all that stands between them: 'n_z', 'n_q', 'n_y'",
+        "13 channels filled up to 16 by zeros, between 'n_z', 'n_y'",
+    ]
 
 
 def test_a_rule_that_is_not_known():
