@@ -69,15 +69,18 @@ def _chains(draft: Draft, world: World, allowed: Callable[[str], bool]) -> Itera
 def _member(draft: Draft, world: World, node: Node, allowed: Callable[[str], bool]) -> Member | None:
     """What a node becomes; None if it stays as it is, or the size of a tensor is not known."""
     y = node.outputs[0]
-    if any(node.outputs[1:]) or not is_float32(draft, y) or not allowed(y):
+    if any(node.outputs[1:]) or not _stands(draft, world, y) or not allowed(y):
         return None
     try:
         member = world.member(draft, node)
     except Refused:
         return None
-    tensors = [y, *(node.inputs[place] for place in member.tensors)]
-    known = all(len(draft.shape(name) or ()) == world.rank and is_float32(draft, name) for name in tensors)
-    return member if known else None
+    return member if all(_stands(draft, world, node.inputs[place]) for place in member.tensors) else None
+
+
+def _stands(draft: Draft, world: World, tensor: str) -> bool:
+    """Whether a tensor is known to be one of a world's."""
+    return is_float32(draft, tensor) and len(draft.shape(tensor) or ()) == world.rank
 
 
 def _behind_layers(draft: Draft, members: Chain) -> Chain:

@@ -51,13 +51,13 @@ class World:
         rank: How many dimensions they have.
         axes: The dimensions of size 1 that they get.
         channels_last: Whether the last axis becomes that of the channels, axis 1.
-        layers: What linear layers become, by op; raises Refused where one does not become anything.
+        kinds: What nodes of an op become that do not simply work on each element; raises Refused where one stays.
     """
 
     rank: int
     axes: tuple[int, ...]
     channels_last: bool
-    layers: Mapping[str, Callable[[Draft, Node], Member]]
+    kinds: Mapping[str, Callable[[Draft, Node], Member]]
 
     def member(self, draft: Draft, node: Node) -> Member:
         """What a node becomes.
@@ -65,8 +65,8 @@ class World:
         Raises:
             Refused: Nothing; whatever its inputs are, it stays as it is.
         """
-        if node.op in self.layers:
-            return self.layers[node.op](draft, node)
+        if node.op in self.kinds:
+            return self.kinds[node.op](draft, node)
         if node.op in _UNARY or node.op in _BY_CHANNEL:
             return Member(node, (0,))
         if node.op in _ELEMENTWISE:
@@ -112,15 +112,34 @@ def _conv(draft: Draft, node: Node) -> Member:
     kernel = draft.constants.need(node.inputs[1], "the kernel", node)
     if len(kernel.shape) != 3:
         raise Refused("unsupported-layout", "the Conv is not of one dimension", node.label)
-    given = {a.name: onnx.helper.get_attribute_value(a) for a in node.proto.attribute}
-    leading = {"kernel_shape": 1, "strides": 1, "dilations": 1}
-    attributes = {name: [one, *given[name]] for name, one in leading.items() if name in given}
+    units, inputs, size = kernel.shape
+    groups = next((a.i for a in node.proto.attribute if a.name == "group"), 1)
+    channels = (inputs * groups, units)
+    return Member(node, (0,), {1: kernel.reshaped((units, inputs, 1, size))}, _widened(node), channels=channels)
+
+
+def _pool(_: Draft, node: Node) -> Member:
+    """A pool over the one dimension, or over all that there are."""
+    return Member(node, (0,), attributes=_widened(node))
+
+
+def _concat(_: Draft, node: Node) -> Member:
+    """A Concat along the channels."""
+    axis = next((a.i for a in node.proto.attribute if a.name == "axis"), 1)
+    if axis not in (1, -2):
+        raise Refused("unsupported-layout", "the Concat is not along the channels", node.label)
+    return Member(node, tuple(range(len(node.inputs))), attributes={"axis": 1})
+
+
+def _widened(node: Node) -> dict[str, list[int]]:
+    """The attributes of a sliding window in two dimensions, of which the first has the size 1."""
+    given = {a.name: list(a.ints) for a in node.proto.attribute}
+    windows = ("kernel_shape", "strides", "dilations")
+    attributes: dict[str, list[int]] = {name: [1, *given[name]] for name in windows if name in given}
     if "pads" in given:
         first, last = given["pads"]
         attributes["pads"] = [0, first, 0, last]
-    units, inputs, size = kernel.shape
-    channels = (inputs * given.get("group", 1), units)
-    return Member(node, (0,), {1: kernel.reshaped((units, inputs, 1, size))}, attributes, channels=channels)
+    return attributes
 
 
 def _matrix(draft: Draft, node: Node) -> Member:
@@ -143,7 +162,9 @@ def _scaled(weight: Weight, axis: int, factor: float) -> Weight:
     return weight if factor == 1 else weight.take(axis, np.arange(size), np.full(size, factor))
 
 
-CONVS = World(3, (2,), False, {"Conv": _conv})
+_POOLS = ("AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool")
+
+CONVS = World(3, (2,), False, {"Conv": _conv, "Concat": _concat, **dict.fromkeys(_POOLS, _pool)})
 """(N, C, L) as (N, C, 1, L)."""
 
 MATRICES = World(2, (0, 2), True, {"Gemm": _matrix, "MatMul": _matrix})

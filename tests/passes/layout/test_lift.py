@@ -38,6 +38,11 @@ BETWEEN = {
     "InstanceNormalization": ("p = PRelu(z, a)  h = InstanceNormalization(p, g, g)", {"g": (8,)}),
     "Clip": ("h = Clip(z, low, high)", {"low": np.array(-0.5), "high": np.array(1.0)}),
     "gate": ("p = Sigmoid(z)  h = Mul(p, z)", {}),
+    "MaxPool": ("p = PRelu(z, a)  h = MaxPool<kernel_shape = [3], strides = [2], pads = [1, 0]>(p)", {}),
+    "AveragePool": ('p = PRelu(z, a)  h = AveragePool<kernel_shape = [2], auto_pad = "SAME_UPPER">(p)', {}),
+    "GlobalAveragePool": ("p = PRelu(z, a)  h = GlobalAveragePool(p)", {}),
+    "GlobalMaxPool": ("p = PRelu(z, a)  h = GlobalMaxPool(p)", {}),
+    "Concat": ("p = Conv(x, s)  q = Concat<axis = -2>(p, z)  h = Conv(q, u)", {"s": (3, 4, 3), "u": (8, 11, 1)}),
     "a constant of full shape": ("p = Add(z, c)  h = Relu(p)", {"c": (2, 8, 7)}),
 }
 
@@ -94,6 +99,7 @@ FLOAT16 = {"dtype": np.float16, "inputs": "float16[2,4,9] x", "outputs": "float1
 NO_CHAIN = {
     "one layer": ("z = Conv(x, w)  y = Softmax<axis = 1>(z)", {}, {"outputs": "float[2,8,7] y"}),
     "nothing that passes between": ("z = Conv(x, w)  s = Softmax<axis = 1>(z)  y = Conv(s, v)", {}, {}),
+    "a Concat along L": ("z = Conv(x, w)  s = Concat<axis = 2>(z, z)  y = Conv(s, v)", {}, {}),
     "float16": ("z = Conv(x, w)  h = PRelu(z, a)  y = Conv(h, v)", {}, FLOAT16),
     "a kernel of run time": (
         "z = Conv(x, r)  h = PRelu(z, a)  y = Conv(h, r)",
