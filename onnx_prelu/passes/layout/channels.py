@@ -69,9 +69,8 @@ class Channels:
         return self
 
     def nodes(self) -> list[Node]:
-        """All nodes that change, in order."""
-        around = self.makers.keys() | self.readings.keys() | self.inside.keys()
-        return [node for node in self.draft.index.nodes() if node in around]
+        """All nodes that change."""
+        return list(dict.fromkeys((*self.makers, *self.inside, *self.readings)))
 
     def changes(self, lanes: Lanes) -> Iterator[Change]:
         """The constants after the channels were replaced by lanes."""

@@ -62,8 +62,8 @@ def _alike(draft: Draft, tensor: str) -> list[list[Linear]]:
 
 def _plan(draft: Draft, group: list[Linear]) -> LayoutPlan:
     writing = Writing(draft, "heads")
-    order = {node: number for number, node in enumerate(draft.index.nodes())}
-    group = sorted(group, key=lambda head: order[head.nodes[0]])
+    slots = draft.index.slots
+    group = sorted(group, key=lambda head: (head.nodes[0].slot, slots[head.nodes[0].slot].index(head.nodes[0])))
     nodes = [head.nodes[0] for head in group]
     first, sizes = group[0], [head.units for head in group]
     inputs = list(nodes[0].inputs)

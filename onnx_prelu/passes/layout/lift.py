@@ -98,6 +98,7 @@ def _behind_layers(draft: Draft, members: Chain) -> Chain:
 def _connected(draft: Draft, members: Chain) -> Iterator[Chain]:
     """Members in groups that pass tensors to each other, each in order."""
     told: set[Node] = set()
+    order = {node: number for number, node in enumerate(members)}
     for first in members:
         found, waiting = set[Node](), [first]
         while waiting:
@@ -109,7 +110,7 @@ def _connected(draft: Draft, members: Chain) -> Iterator[Chain]:
                 waiting += [maker for maker in makers if maker is not None]
                 waiting += [use.node for use in draft.index.uses(node.outputs[0])]
         if found:
-            yield {node: member for node, member in members.items() if node in found}
+            yield {node: members[node] for node in sorted(found, key=order.__getitem__)}
 
 
 def _entering(chain: Chain) -> list[str]:
