@@ -145,3 +145,15 @@ def kept(units: NDArray[np.intp], a: Array) -> Lanes:
     """One PReLU lane for each unit that a fold keeps: (1, a, 1)."""
     ones = np.ones(len(units))
     return Lanes(np.asarray(units), ones, np.asarray(a, np.float64), ones)
+
+
+def padded(units: int, lanes: int) -> Lanes:
+    """One linear lane for each unit, (1, 1, 1), and behind them lanes of nothing, (0, 1, 0), up to so many.
+
+    >>> padded(2, 4).rays(2).neg
+    array([1., 1.])
+    """
+    unit = np.zeros(lanes, np.intp)
+    unit[:units] = np.arange(units)
+    there = (np.arange(lanes) < units).astype(np.float64)
+    return Lanes(unit, there, np.ones(lanes), there)

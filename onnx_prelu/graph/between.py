@@ -123,20 +123,44 @@ def _reduce_mean(draft: Draft, use: Use, place: Place) -> Step:
 
 def _pad(draft: Draft, use: Use, place: Place) -> Step:
     node = use.node
-    attributes = {a.name: a for a in node.proto.attribute}
-    pads = list(attributes["pads"].ints) if "pads" in attributes else _integers(draft, node, 1)
-    rank = place.rank or len(pads) // 2
-    axes = _integers(draft, node, 3) or list(range(rank))
-    touched = {axis % rank for position, axis in enumerate(axes) if pads[position] or pads[position + len(axes)]}
-    if (place.axis + rank) in touched:
+    pads = paddings(draft, node, place.rank)
+    if place.axis in pads:
         raise _not_linear(node, "the Pad adds units")
-    mode = attributes["mode"].s.decode() if "mode" in attributes else "constant"
-    if mode == "constant" and _padded_with(draft, node) != 0:
+    if pad_mode(node) == "constant" and padded_with(draft, node) != 0:
         raise _not_linear(node, "the Pad fills with something else than 0, once for each lane")
     return Step(node, place)
 
 
-def _padded_with(draft: Draft, node: Node) -> float:
+def pad_mode(node: Node) -> str:
+    """How a Pad fills."""
+    return next((a.s.decode() for a in node.proto.attribute if a.name == "mode"), "constant")
+
+
+def paddings(draft: Draft, node: Node, rank: int | None = None) -> dict[int, tuple[int, int]]:
+    """What a Pad adds before and after, by axis, counted from the end; only axes to which it adds something.
+
+    Args:
+        draft: The working copy.
+        node: The Pad.
+        rank: The rank of its input, where it is known: without it, the axes of the Pad have to be all.
+
+    Raises:
+        Refused: ``overridable-weight``, ``runtime-weight``, ``quantized-weight``.
+    """
+    given = next((list(a.ints) for a in node.proto.attribute if a.name == "pads"), None)
+    pads = _integers(draft, node, 1) if given is None else given
+    rank = rank or len(pads) // 2
+    axes = _integers(draft, node, 3) or list(range(rank))
+    pairs = zip(axes, pads[: len(axes)], pads[len(axes) :], strict=True)
+    return {axis % rank - rank: (first, last) for axis, first, last in pairs if first or last}
+
+
+def padded_with(draft: Draft, node: Node) -> float:
+    """What a Pad of mode constant fills with.
+
+    Raises:
+        Refused: ``overridable-weight``, ``runtime-weight``, ``quantized-weight``.
+    """
     if len(node.inputs) > 2 and node.inputs[2]:
         return float(draft.constants.need(node.inputs[2], "the filling", node).values().reshape(()))
     return float(next((a.f for a in node.proto.attribute if a.name == "value"), 0.0))

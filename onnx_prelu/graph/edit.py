@@ -32,11 +32,13 @@ class Edit:
         nodes: For each node that goes, the protos that take its place (none: it just goes).
         constants: New initializers by name.
         widened: Tensors whose units became lanes.
+        types: What is known of other new tensors.
     """
 
     nodes: Mapping[Node, tuple[onnx.NodeProto, ...]]
     constants: Mapping[str, NewConstant] = field(default_factory=dict)
     widened: tuple[Widened, ...] = ()
+    types: Mapping[str, TensorType] = field(default_factory=dict)
 
 
 def rewired(
@@ -72,15 +74,16 @@ def commit(draft: Draft, edit: Edit) -> None:
         index.names.add(name)
     forgotten: list[str] = []
     for node, protos in edit.nodes.items():
-        index.remove(node)
+        position = index.remove(node)
         forgotten.extend(node.inputs)
-        for proto in protos:
-            index.add(Node.of(proto, node.slot, node.path))
+        for number, proto in enumerate(protos):
+            index.add(Node.of(proto, node.slot, node.path), position + number)
             index.names.update((proto.name, *proto.output))
     for widened in edit.widened:
         draft.widened[widened.old] = widened
         if widened.old in draft.types:
             draft.types[widened.new] = _wider(draft.types[widened.old], widened)
+    draft.types.update(edit.types)
     _drop_unread(draft, forgotten)
     draft.replaced.update(edit.nodes)
 
