@@ -32,11 +32,13 @@ class Edit:
         nodes: For each node that goes, the protos that take its place (none: it just goes).
         constants: New initializers by name.
         widened: Tensors whose units became lanes.
+        types: What is known of new tensors that later edits may begin at.
     """
 
     nodes: Mapping[Node, tuple[onnx.NodeProto, ...]]
     constants: Mapping[str, NewConstant] = field(default_factory=dict)
     widened: tuple[Widened, ...] = ()
+    types: Mapping[str, TensorType] = field(default_factory=dict)
 
 
 def rewired(
@@ -77,6 +79,7 @@ def commit(draft: Draft, edit: Edit) -> None:
         for proto in protos:
             index.add(Node.of(proto, node.slot, node.path))
             index.names.update((proto.name, *proto.output))
+    draft.types.update(edit.types)
     for widened in edit.widened:
         draft.widened[widened.old] = widened
         if widened.old in draft.types:
