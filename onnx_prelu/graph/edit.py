@@ -74,10 +74,10 @@ def commit(draft: Draft, edit: Edit) -> None:
         index.names.add(name)
     forgotten: list[str] = []
     for node, protos in edit.nodes.items():
-        index.remove(node)
+        first = index.remove(node)
         forgotten.extend(node.inputs)
-        for proto in protos:
-            index.add(Node.of(proto, node.slot, node.path))
+        for position, proto in enumerate(protos, start=first):
+            index.add(Node.of(proto, node.slot, node.path), position)
             index.names.update((proto.name, *proto.output))
     draft.types.update(edit.types)
     for widened in edit.widened:

@@ -99,23 +99,26 @@ class Index:
         for slot, proto in enumerate(body.node):
             self.add(Node.of(proto, slot, path))
 
-    def add(self, node: Node) -> None:
-        """Take a node in, at the end of its slot."""
-        self.slots[node.slot].append(node)
+    def add(self, node: Node, position: int | None = None) -> None:
+        """Take a node in, at a position of its slot; at the end by default."""
+        slot = self.slots[node.slot]
+        slot.insert(len(slot) if position is None else position, node)
         for name in node.outputs:
             if name:
                 self.maker[name] = node
         for use, name in _uses(node):
             self.readers[name].append(use)
 
-    def remove(self, node: Node) -> None:
-        """Take a node out. Its outputs have no maker until another node makes them."""
-        self.slots[node.slot].remove(node)
+    def remove(self, node: Node) -> int:
+        """Take a node out, and tell where in its slot it stood. Its outputs have no maker until another makes them."""
+        position = self.slots[node.slot].index(node)
+        del self.slots[node.slot][position]
         for name in node.outputs:
             if self.maker.get(name) is node:
                 del self.maker[name]
         for name in {name for _, name in _uses(node)}:
             self.readers[name] = [use for use in self.readers[name] if use.node is not node]
+        return position
 
     def release(self, holder: Node, tensor: str) -> None:
         """One body of a node does not read a tensor any more."""
