@@ -160,6 +160,12 @@ def test_ext0_has_a_row_for_each_negative_slope():
     assert_close(run(model, feeds(model)), run(result, feeds(model)))
 
 
+def test_slopes_above_1_are_pooled_first_where_there_is_room():
+    result, _ = put(net(np.repeat([1.5, -0.5, 0.5], [3, 9, 20])), "poolsplit")
+    first, second = (tensors(result)[node.input[1]] for node in result.graph.node if node.op_type == "PRelu")
+    assert (np.sum(first > 1), np.sum(second > 1)) == (3, 0)
+
+
 @pytest.mark.parametrize("form", MIXED)
 def test_several_layers_read_the_max_pool(form):
     a = {"poolsplit": slopes(5, 27), "poolsplit-padded": slopes(5, 20), "ext0": slopes(6, 10 - 6)}[form]
@@ -204,6 +210,23 @@ def test_what_adds_and_scales_before_belongs_to_the_layer(form):
     result, (choice,) = put(model, form)
     assert choice.form == form
     assert_close(run(model, feeds(model)), run(result, feeds(model)))
+
+
+def test_inside_of_a_body():
+    """A body's constants stand around it, and what is left of a site is offered again in the body."""
+    inner = "z = Conv(x, A, b)  h = PRelu(z, a)  p = MaxPool <kernel_shape = [2, 2]> (h)  o = Conv(p, V)"
+    body = (
+        f"y = If (cond) <then_branch = t () => (float[N,C,H,W] o) {{ {inner} }},"
+        " else_branch = e () => (float[2,3,9,9] q) { q = Identity(x) }>"
+    )
+    a = slopes(5, 27)
+    weights = {"A": (32, 3, 3, 3), "b": (32,), "a": a.reshape(-1, 1, 1), "V": (4, 32, 1, 1)}
+    model = from_text(body, "float[2,3,9,9] x, bool cond", "float[N,C,H,W] y", weights)
+    result, (choice,) = put(model, "poolsplit", "skip")
+    assert (choice.form, choice.reason) == ("poolsplit", "its activation is then written as skip")
+    assert "PRelu" not in [node.op_type for node in result.graph.node[0].attribute[0].g.node]
+    x = {"x": feeds(model)["x"], "cond": np.array(True)}
+    assert_close(run(model, x), run(result, x))
 
 
 # ── drawn networks ────────────────────────────────────────────────────────────────────────────────────────────

@@ -16,11 +16,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...algebra.floats import Array
 from ...algebra.lanes import Lanes
 from ...errors import Refused
 from ...graph.draft import Draft
+from ...graph.readers import Readers
 from ...graph.weights import Weight
 from ..behind import Behind, Nodes
 from ..beside import require_ops
@@ -44,49 +46,51 @@ def plan_ext0(draft: Draft, site: Site) -> Plan:
     require_ops(draft, site, ("Conv", "Relu", "Add"))
     pool = max_pool(draft, site)
     layers = layers_around_pool(draft, site, pool)
-    before, readers = layers.before, layers.after
-    nodes = [*(step.node for step in readers.steps), *(reading.layer.nodes[0] for reading in readers.layers)]
+    before, place = layers.before, layers.before.output
+    _require_convs(layers.after)
+    slopes = site.slope.shrunk().per_unit(place.units, place.axis, label)
+    negative = np.flatnonzero(slopes < 0)
+    _require_room(len(slopes), len(negative), label)
+    sign = np.where(slopes > 1, -1.0, 1.0)
+    units, ones = np.arange(place.units), np.ones(place.units)
+    behind = Behind(draft, "ext0", pool, site.x, pool.outputs[0], place, layers.after, Lanes(units, ones, slopes, sign))
+    rows = np.concatenate([ones, slopes[negative]])
+    none = np.zeros_like(rows)
+    layer = written_again(behind, before, Lanes(np.concatenate([units, negative]), rows, none, none), "ext0")
+    largest = behind.names.new(site.y, "ext0")
+    shape = (len(slopes), len(rows), *[1] * (-1 - place.axis))
+    dtype = working_type(draft, site)
+    kernels = [Weight.of(kernel.reshape(shape).astype(dtype)) for kernel in _kernels(slopes, negative, sign)]
+    activation = (*layer.nodes, pooled_again(behind, pool, layer.y, largest, "ext0"), *_sum(behind, largest, *kernels))
+    plan = behind.plan((*before.nodes, *site.region, pool), activation, behind.layer)
+    return replace(plan, node=site.node, x=before.x, region=site.region, activation=(site.x, site.y), lanes=None)
+
+
+def _require_convs(after: Readers) -> None:
+    nodes = [*(step.node for step in after.steps), *(reading.layer.nodes[0] for reading in after.layers)]
     for node in nodes:
         if node.op != "Conv":
             raise Refused("layer-kind", f"ext0 takes Convs that read the MaxPool, and this is {node.op}", node.label)
-    place = before.output
-    slopes = site.slope.shrunk().per_unit(place.units, place.axis, label)
-    negative = np.flatnonzero(slopes < 0)
-    if not len(negative):
+
+
+def _require_room(channels: int, negative: int, label: str) -> None:
+    if not negative:
         raise Refused("one-sign", "no slope is below 0: pool takes all channels", label)
-    rows = np.concatenate([np.ones(len(slopes)), slopes[negative]])
-    if len(rows) > -(-len(slopes) // BLOCK) * BLOCK:
-        text = f"{len(slopes)} channels and {len(negative)} rows for negative slopes need another block of {BLOCK}"
+    if channels + negative > -(-channels // BLOCK) * BLOCK:
+        text = f"{channels} channels and {negative} rows for negative slopes need another block of {BLOCK}"
         raise Refused("channel-count", text, label)
-    unit = np.concatenate([np.arange(len(slopes)), negative])
-    sign = np.where(slopes > 1, -1.0, 1.0)
-    signed = Lanes(unit[: len(slopes)], np.ones_like(sign), slopes, sign)
-    behind = Behind(draft, "ext0", pool, site.x, pool.outputs[0], place, readers, signed)
-    layer = written_again(behind, before, Lanes(unit, rows, np.zeros_like(rows), np.ones_like(rows)), "ext0")
-    largest = behind.names.new(site.y, "ext0")
-    pooled = pooled_again(behind, pool, layer.y, largest, "ext0")
-    dtype = working_type(draft, site)
-    shape = (len(slopes), len(rows), *[1] * (-1 - place.axis))
-    kernels = tuple(Weight.of(kernel.reshape(shape).astype(dtype)) for kernel in _kernels(slopes, negative, sign))
-    activation = (*layer.nodes, pooled, *_activation(behind, largest, *kernels))
-    plan = behind.plan((*before.nodes, *site.region, pool), activation, behind.layer)
-    return replace(
-        plan, node=site.node, x=before.x, region=site.region, activation=(site.x, site.y), lanes=None
-    )  # fmt: skip
 
 
-def _kernels(slopes: Array, negative: np.ndarray[tuple[int], np.dtype[np.intp]], sign: Array) -> tuple[Array, Array]:
-    """What stands beside the Relu and what in it, (C, C + negatives) each."""
-    beside, inside = (
-        np.diag(np.where(slopes < 0, 0.0, sign * slopes)),
-        np.diag(np.where(slopes < 0, 1.0, abs(1 - slopes))),
-    )
+def _kernels(slopes: Array, negative: NDArray[np.intp], sign: Array) -> tuple[Array, Array]:
+    """What stands beside the Relu and what in it, (C, C + negatives) each: of q first, then of q'."""
+    below = slopes < 0
+    beside, inside = np.where(below, 0.0, sign * slopes), np.where(below, 1.0, np.abs(1 - slopes))
     more = np.zeros((len(slopes), len(negative)))
     more[negative, np.arange(len(negative))] = 1
-    return np.hstack([beside, more]), np.hstack([inside, -more])
+    return np.hstack([np.diag(beside), more]), np.hstack([np.diag(inside), -more])
 
 
-def _activation(behind: Behind, x: str, beside: Weight, inside: Weight) -> Nodes:
+def _sum(behind: Behind, x: str, beside: Weight, inside: Weight) -> Nodes:
     names, y = behind.names, behind.y
     linear, inner, bent = (names.new(y, suffix) for suffix in ("linear", "inner", "relu"))
     return (

@@ -69,6 +69,8 @@ def plan_poolsplit_padded(draft: Draft, site: Site) -> Plan:
 def halves(slopes: Array, label: str) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Which channels are pooled first and which are activated first; the latter are as few blocks as can be.
 
+    Slopes above 1 cost more, so they are the last to fill those blocks up: there is less data behind a MaxPool.
+
     Raises:
         Refused: ``one-sign``, ``no-block``.
 
@@ -82,7 +84,8 @@ def halves(slopes: Array, label: str) -> tuple[NDArray[np.intp], NDArray[np.intp
     if len(others) <= filled:
         text = f"{len(negative)} of {len(slopes)} slopes are below 0, which leaves no block of {BLOCK} to pool first"
         raise Refused("no-block", text, label)
-    return others[filled:], np.sort(np.concatenate([negative, others[:filled]]))
+    others = others[np.argsort(slopes[others] > 1, kind="stable")]
+    return np.sort(others[filled:]), np.sort(np.concatenate([negative, others[:filled]]))
 
 
 def _block(part: NDArray[np.intp], slopes: Array) -> Lanes:
