@@ -22,6 +22,7 @@ from ..graph.constants import FLOAT_TYPES, NUMBER_TYPES
 from ..graph.draft import Draft
 from ..graph.extract import Source, reads
 from ..graph.filled import TELLING
+from ..graph.index import Node
 from ..graph.model import Model
 from ..graph.types import TensorType
 from ..graph.weights import Take
@@ -89,19 +90,72 @@ def unseen(draft: Draft, plans: Sequence[Plan], small: Sequence[Alone]) -> list[
 def _sites_alone(draft: Draft, plans: Sequence[Plan], result: Model) -> Iterator[Alone]:
     bodies = draft.place.within(draft.model.proto), draft.place.within(result.proto)
     sources = Source(draft.model, bodies[0]), Source(result, bodies[1])
-    kept = draft.index.maker.keys()  # units that are made of their lanes again
-    original = {widened.new: widened.old for widened in draft.widened.values() if widened.old not in kept}
-    wide = {widened.old: plan for plan in plans for widened in plan.edit.widened if widened.old not in kept}
+    around = _Around.of(draft, plans)
     for plan in plans:
-        alone = _alone(draft, plan, original.get(plan.x, plan.x), wide, sources)
+        alone = _alone(draft, plan, around, sources)
         if alone is not None:
             yield alone
 
 
-def _alone(draft: Draft, plan: Plan, x: str, wide: dict[str, Plan], sources: tuple[Source, Source]) -> Alone | None:
-    slots = [node.slot for node in plan.before]
-    known = draft.types.get(x)
+@dataclass(frozen=True)
+class _Around:
+    """How the plans of one body touch each other.
+
+    Attributes:
+        original: The tensors that became lanes, by their new names: what they were called before.
+        wide: The plan that made lanes of a tensor, by its name before.
+        gone: The plan that took a tensor out and made nothing in its place, by name.
+    """
+
+    original: dict[str, str]
+    wide: dict[str, Plan]
+    gone: dict[str, Plan]
+
+    @classmethod
+    def of(cls, draft: Draft, plans: Sequence[Plan]) -> _Around:
+        kept = draft.index.maker.keys()  # units that are made of their lanes again
+        return cls(
+            {widened.new: widened.old for widened in draft.widened.values() if widened.old not in kept},
+            {widened.old: plan for plan in plans for widened in plan.edit.widened if widened.old not in kept},
+            {
+                name: plan
+                for plan in plans
+                for node in plan.edit.nodes
+                for name in node.outputs
+                if name not in draft.index.maker and name not in draft.widened
+            },
+        )
+
+    def reach(self, plan: Plan) -> tuple[list[Node], str, list[str]]:
+        """The nodes before that have to run for a plan, what they read, and what they make.
+
+        Where a plan beside it left no tensor that both sides have, or could be given, the two run together.
+        """
+        nodes, x, outputs = list(plan.before), self._called(plan.x), list[str]()
+        while (previous := self.wide.get(x)) is not None and previous.seam is None:
+            nodes += previous.before
+            x = self._called(previous.x)
+        waiting = list(plan.y)
+        while waiting:
+            y = waiting.pop(0)
+            following = self.gone.get(y)
+            if following is not None:
+                nodes += following.before
+                waiting += following.y
+            elif y not in outputs:
+                outputs.append(y)
+        return nodes, x, outputs
+
+    def _called(self, tensor: str) -> str:
+        return self.original.get(tensor, tensor)
+
+
+def _alone(draft: Draft, plan: Plan, around: _Around, sources: tuple[Source, Source]) -> Alone | None:
+    nodes, x, made = around.reach(plan)
+    slots = [node.slot for node in nodes]
+    wide = around.wide
     previous = wide.get(x)
+    known = draft.types.get(x)
     if previous is not None:
         x = previous.activation[0]
         known = draft.types.get(x)
@@ -125,7 +179,7 @@ def _alone(draft: Draft, plan: Plan, x: str, wide: dict[str, Plan], sources: tup
         _spread(before, narrow, x, seam.into_before, axis, len(shape), known.dtype)
         _spread(after, narrow, draft.widened[x].new, seam.into_after, axis, len(shape), known.dtype)
     outputs: list[str] = []
-    for y in plan.y:
+    for y in made:
         following = wide.get(y)
         name = y
         if following is not None:

@@ -82,7 +82,7 @@ class Behind:
         if axis < 0 and self.draft.opset < 11:
             text = f"before opset 11 Concat counts axes from the front, and the rank of '{self.x}' is not known"
             raise Refused("unknown-shape", text, self.last.label)
-        return (self._concat(inputs, output, axis),)
+        return (self.concat(inputs, output, axis),)
 
     def _unit_by_unit(self, inputs: list[str], output: str) -> Nodes:
         """A Concat along the axis behind the units, and a Reshape that counts each half of it as a lane.
@@ -104,9 +104,10 @@ class Behind:
         sizes[unit : unit + 2] = 2 * self.place.units, behind if isinstance(behind, int) and behind else -1
         pair = self.names.new(self.y, "pair")
         reshape = self.node("Reshape", [pair, self.constant(Weight.of(sizes), self.last.name, "shape")], output)
-        return (self._concat(inputs, pair, unit + 1), reshape)
+        return (self.concat(inputs, pair, unit + 1), reshape)
 
-    def _concat(self, inputs: list[str], output: str, axis: int) -> onnx.NodeProto:
+    def concat(self, inputs: list[str], output: str, axis: int) -> onnx.NodeProto:
+        """A Concat in the place of the activation."""
         made = self.node("Concat", inputs, output)
         made.attribute.append(onnx.helper.make_attribute("axis", axis))
         return made
@@ -132,6 +133,15 @@ class Behind:
             refuse_overflow(change)
             self.constants[name] = NewConstant(change.weight, change.node.inputs[change.position])
         return rewired(node, named, named, self.rename)
+
+    def layer(self, reading: Reading) -> Nodes:
+        """A layer behind the activation with the columns of the lanes.
+
+        Raises:
+            Refused: ``overflow``.
+        """
+        change = reading.take_columns(self.lanes)
+        return (self.rewired(change.node, [change]),)
 
     def plan(
         self,

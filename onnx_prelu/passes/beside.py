@@ -18,6 +18,8 @@ when it loads the model.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import onnx
 
@@ -50,17 +52,12 @@ def plan_concat(draft: Draft, site: Site) -> Plan:
             :func:`~onnx_prelu.graph.readers.readers` refuses.
         BadInput: The slope does not broadcast.
     """
-    _require_ops(draft, site, ("Relu", "Concat"))
+    require_ops(draft, site, ("Relu", "Concat"))
     place, after, slopes = _behind(draft, site)
     behind = Behind(draft, "concat", site.node, site.x, site.y, place, after, _arranged(concat(slopes), after))
     relu = behind.names.new(site.y, "relu")
     activation = (behind.node("Relu", [site.x], relu), *behind.halves([site.x, relu], behind.result))
-
-    def layer(reading: Reading) -> Nodes:
-        change = reading.take_columns(behind.lanes)
-        return (behind.rewired(change.node, [change]),)
-
-    return behind.plan(site.region, activation, layer)
+    return behind.plan(site.region, activation, behind.layer)
 
 
 def plan_tied(draft: Draft, site: Site) -> Plan:
@@ -73,7 +70,7 @@ def plan_tied(draft: Draft, site: Site) -> Plan:
         Refused: What :func:`plan_concat` refuses.
         BadInput: The slope does not broadcast.
     """
-    _require_ops(draft, site, ("Neg", "Concat", "Relu", "Mul"))
+    require_ops(draft, site, ("Neg", "Concat", "Relu", "Mul"))
     if draft.opset < 7:
         raise Refused("opset", "a weight times a slope needs broadcasting, of opset 7", site.node.label)
     place, after, slopes = _behind(draft, site)
@@ -137,8 +134,13 @@ def _tied_in_a_view(behind: Behind, slopes: Array, reading: Reading, change: Cha
     )
 
 
-def _require_ops(draft: Draft, site: Site, ops: tuple[str, ...]) -> None:
-    """Refuse a type in which there are no layers, ops that do not exist, and slopes of the wrong shape."""
+def require_ops(draft: Draft, site: Site, ops: Iterable[str]) -> None:
+    """Refuse a type in which there are no layers, ops that do not exist, and slopes of the wrong shape.
+
+    Raises:
+        Refused: ``dtype``, ``type-unknown``, ``opset``, ``slope-enlarges``, ``slope-misaligned``.
+        BadInput: The slope does not broadcast.
+    """
     label, dtype = site.node.label, working_type(draft, site)
     if not is_float(dtype):
         raise Refused("dtype", f"'{site.x}' is of type {dtype}, in which no wide layers are made", label)

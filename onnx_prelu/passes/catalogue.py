@@ -9,6 +9,9 @@ from ..algebra.forms import FORMS
 from ..graph.draft import Draft
 from .beside import plan_concat, plan_tied
 from .elementwise import plan_elementwise
+from .fast.ext0 import plan_ext0
+from .fast.pool import plan_pool
+from .fast.poolsplit import plan_poolsplit, plan_poolsplit_padded
 from .plan import Plan
 from .sites import Site
 from .step import plan_split_step
@@ -17,7 +20,12 @@ from .wide import plan_split
 Planner = Callable[[Draft, Site], Plan]
 """Plans a form at a site, or raises Refused."""
 
-FAST_PLANNERS: Mapping[str, Planner] = {}
+FAST_PLANNERS: Mapping[str, Planner] = {
+    "pool": plan_pool,
+    "poolsplit": plan_poolsplit,
+    "poolsplit-padded": plan_poolsplit_padded,
+    "ext0": plan_ext0,
+}
 """Forms that are worth their trouble for speed alone: they change the layers around a site, or the order of ops. Only
 ``--to fast`` and ``--form`` take them."""
 

@@ -1,7 +1,8 @@
 """The engine: every site once, planned against the draft as it is then, and committed.
 
-Each commit removes one site for good (see the policies in choose.py), so this is a fixpoint in one round; folds come
-after the spelled sites, from the first layer to the last.
+Each commit removes one site for good (see the policies in choose.py), so this is a fixpoint in one round; a form that
+moves an activation leaves a site that is offered again, one MaxPool further on. Folds come after the spelled sites,
+from the first layer to the last.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from .patterns import Scope
 from .placed import Placed
 from .plan import Plan
 from .repair import denormals_made, odd_slope, repeated_slope
-from .sites import Site, Slope, find_sites, named, names_of
+from .sites import Site, Slope, find_sites, left_site, named, names_of
 from .slope_fit import require_broadcast
 from .unite import plan_unite
 
@@ -44,14 +45,33 @@ def rewrite_sites(draft: Draft, policy: Policy, scope: Scope) -> list[tuple[Plan
             if meant(names):
                 require_broadcast(body.draft, site)
                 notes = tuple(odd_slope(body.draft, site))
-                plan, choice = choose(body.draft, site, asked(names))
-                if plan is not None:
-                    commit(body.draft, plan.edit)
+                plan, choice = _settled(body.draft, site, asked(names))
                 decided.append((plan, replace(choice, notes=notes)))
         for node in body.relus:
             if meant(names_of(node)):
                 decided.extend(_fold(body.draft, node, policy))
     return decided
+
+
+def _settled(draft: Draft, site: Site, policy: Policy) -> tuple[Plan | None, Choice]:
+    """Choose a form for a site and commit it; what it leaves elsewhere is a site again, which nobody asked for by name.
+
+    That ends: an activation only ever moves past a MaxPool, and no form takes one back.
+    """
+    plan, choice = choose(draft, site, policy)
+    if plan is None:
+        return None, choice
+    commit(draft, plan.edit)
+    forms: list[str] = []
+    for left in plan.left:
+        inner, made = _settled(draft, left_site(draft, left.y, left.slope), replace(policy, asked=None))
+        forms.append(made.form or "it is")
+        plan = plan if inner is None else plan.followed(inner)
+    if plan.left:
+        reason = f"its activation is then written as {' and '.join(dict.fromkeys(forms))}"
+        exactness = "equal bits" if plan.equal_bits else "rounding"
+        choice = replace(choice, reason="; ".join(filter(None, (choice.reason, reason))), exactness=exactness)
+    return plan, choice
 
 
 @dataclass(frozen=True)

@@ -259,6 +259,13 @@ def _dtype(draft: Draft, x: str, region: tuple[Node, ...]) -> np.dtype[Any] | No
     return known.pop() if len(known) == 1 and known <= NUMBERS else None
 
 
+def left_site(draft: Draft, y: str, slope: Slope) -> Site:
+    """The site of an activation that was written a moment ago, as one node that makes y."""
+    node = draft.index.maker[y]
+    dtype = _dtype(draft, node.inputs[0], (node,))
+    return Site(node, node.inputs[0], y, slope, (node,), dtype, True, spelling((node,), node, node.inputs[0]))
+
+
 def working_type(draft: Draft, site: Site) -> np.dtype[Any]:
     """The type in which a site is computed.
 
