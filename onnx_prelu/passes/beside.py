@@ -18,6 +18,9 @@ when it loads the model.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
 import numpy as np
 import onnx
 
@@ -36,6 +39,8 @@ from .plan import Plan
 from .sites import Site, check_shape, working_type
 from .wide import refuse_overflow
 
+Found = TypeVar("Found")
+
 
 def plan_concat(draft: Draft, site: Site) -> Plan:
     """``[V·a, V·(1−a)]·[z; Relu(z)]``: one Relu a unit, exact up to the rounding of the longer sums.
@@ -49,17 +54,12 @@ def plan_concat(draft: Draft, site: Site) -> Plan:
             :func:`~onnx_prelu.graph.readers.readers` refuses.
         BadInput: The slope does not broadcast.
     """
-    _require_ops(draft, site, ("Relu", "Concat"))
-    place, after, slopes = _behind(draft, site)
+    require_ops(draft, site, ("Relu", "Concat"))
+    place, after, slopes = units_behind(draft, site, readers)
     behind = Behind(draft, "concat", site.node, site.x, site.y, place, after, _arranged(concat(slopes), after))
     relu = behind.names.new(site.y, "relu")
     activation = (behind.node("Relu", [site.x], relu), *behind.halves([site.x, relu], behind.result))
-
-    def layer(reading: Reading) -> Nodes:
-        change = reading.take_columns(behind.lanes)
-        return (behind.rewired(change.node, [change]),)
-
-    return behind.plan(site.region, activation, layer)
+    return behind.plan(site.region, activation, behind.layer)
 
 
 def plan_tied(draft: Draft, site: Site) -> Plan:
@@ -72,10 +72,10 @@ def plan_tied(draft: Draft, site: Site) -> Plan:
         Refused: What :func:`plan_concat` refuses.
         BadInput: The slope does not broadcast.
     """
-    _require_ops(draft, site, ("Neg", "Concat", "Relu", "Mul"))
+    require_ops(draft, site, ("Neg", "Concat", "Relu", "Mul"))
     if draft.opset < 7:
         raise Refused("opset", "a weight times a slope needs broadcasting, of opset 7", site.node.label)
-    place, after, slopes = _behind(draft, site)
+    place, after, slopes = units_behind(draft, site, readers)
     behind = Behind(draft, "tied", site.node, site.x, site.y, place, after, _arranged(tied(slopes), after))
     negated, both = behind.names.new(site.y, "neg"), behind.names.new(site.y, "concat")
     activation = (
@@ -133,8 +133,13 @@ def _tied_by_unit(behind: Behind, slopes: Array, reading: Reading, change: Chang
     )
 
 
-def _require_ops(draft: Draft, site: Site, ops: tuple[str, ...]) -> None:
-    """Refuse a type in which there are no layers, ops that do not exist, and slopes of the wrong shape."""
+def require_ops(draft: Draft, site: Site, ops: Iterable[str]) -> None:
+    """Refuse a type in which there are no layers, ops that do not exist, and slopes of the wrong shape.
+
+    Raises:
+        Refused: ``dtype``, ``type-unknown``, ``opset``, ``slope-enlarges``, ``slope-misaligned``.
+        BadInput: The slope does not broadcast.
+    """
     label, dtype = site.node.label, working_type(draft, site)
     if not is_float(dtype):
         raise Refused("dtype", f"'{site.x}' is of type {dtype}, in which no wide layers are made", label)
@@ -144,10 +149,19 @@ def _require_ops(draft: Draft, site: Site, ops: tuple[str, ...]) -> None:
     check_shape(draft, site)
 
 
-def _behind(draft: Draft, site: Site) -> tuple[Place, Readers, Array]:
-    """Where the units lie, all that reads them (layers, and steps on the way), and their slopes.
+def units_behind(draft: Draft, site: Site, find: Callable[[Draft, str, Place], Found]) -> tuple[Place, Found, Array]:
+    """Where the units lie, all that reads them, and their slopes.
 
     One slope for all says nothing of the axis: then it is the one that the layers sum over.
+
+    Args:
+        draft: The working copy.
+        site: The site.
+        find: Finds all that reads units at a place, as :func:`~onnx_prelu.graph.readers.readers` does, or refuses.
+
+    Raises:
+        Refused: ``graph-output``, ``no-consumer``, ``runtime-slope``, ``slope-not-per-unit``, ``unknown-shape``, or
+            what ``find`` refuses.
     """
     label = site.node.label
     if site.y in draft.index.outputs:
@@ -157,7 +171,7 @@ def _behind(draft: Draft, site: Site) -> tuple[Place, Readers, Array]:
     refusals: list[Refused] = []
     for place in _places(draft, site):
         try:
-            after = readers(draft, site.y, place)
+            after = find(draft, site.y, place)
         except Refused as refused:
             refusals.append(refused)
             continue

@@ -55,20 +55,31 @@ def layers_around(draft: Draft, x: str, y: str, region: Iterable[Node], node: No
         Refused: ``graph-output``, ``shared-producer``, ``no-consumer``, or what
             :func:`~onnx_prelu.graph.producer.producer` and :func:`~onnx_prelu.graph.readers.readers` refuse.
     """
-    index, inside = draft.index, set(region)
-    for tensor, what in ((x, "pre-activation"), (y, "activation")):
-        if tensor in index.outputs:
-            raise Refused("graph-output", f"the {what} '{tensor}' is an output of the graph", node.label)
-    others = [use.node.label for use in index.uses(x) if use.node not in inside]
-    before = producer(draft, x)
-    if others:
-        text = f"'{x}' is also read by '{others[0]}', for which its rows may not change"
-        raise Refused("shared-producer", text, before.nodes[-1].label)
-    if not index.uses(y):
+    if y in draft.index.outputs:
+        raise Refused("graph-output", f"the activation '{y}' is an output of the graph", node.label)
+    before = sole_producer(draft, x, region, node)
+    if not draft.index.uses(y):
         raise Refused("no-consumer", f"nothing reads '{y}'", node.label)
     shape = draft.shape(y)
     place = before.output if shape is None else replace(before.output, rank=len(shape))
     return Layers(before, readers(draft, y, place))
+
+
+def sole_producer(draft: Draft, x: str, region: Iterable[Node], node: Node) -> Linear:
+    """The linear layer that makes a pre-activation which nothing reads but the activation.
+
+    Raises:
+        Refused: ``graph-output``, ``shared-producer``, or what :func:`~onnx_prelu.graph.producer.producer` refuses.
+    """
+    if x in draft.index.outputs:
+        raise Refused("graph-output", f"the pre-activation '{x}' is an output of the graph", node.label)
+    inside = set(region)
+    others = [use.node.label for use in draft.index.uses(x) if use.node not in inside]
+    before = producer(draft, x)
+    if others:
+        text = f"'{x}' is also read by '{others[0]}', for which its rows may not change"
+        raise Refused("shared-producer", text, before.nodes[-1].label)
+    return before
 
 
 def plan_split(draft: Draft, site: Site, *, slope_in_producer: bool) -> Plan:
