@@ -9,6 +9,10 @@ from ..algebra.forms import FORMS
 from ..graph.draft import Draft
 from .beside import plan_concat, plan_tied
 from .elementwise import plan_elementwise
+from .fast.comp import plan_comp
+from .fast.dwcat import plan_dwcat
+from .fast.fold2 import plan_fold2
+from .fast.gauge import plan_gauge
 from .plan import Plan
 from .sites import Site
 from .wide import plan_split
@@ -16,7 +20,12 @@ from .wide import plan_split
 Planner = Callable[[Draft, Site], Plan]
 """Plans a form at a site, or raises Refused."""
 
-FAST_PLANNERS: Mapping[str, Planner] = {}
+FAST_PLANNERS: Mapping[str, Planner] = {
+    "fold2": plan_fold2,
+    "comp": plan_comp,
+    "dwcat": plan_dwcat,
+    "gauge": plan_gauge,
+}
 """Forms that are worth their trouble for speed alone: they change the layers around a site, or the order of ops. Only
 ``--to fast`` and ``--form`` take them."""
 
