@@ -130,8 +130,9 @@ def policy(to: str, form: str | None, slope_in: str, *, has_prelu: bool, simplif
 
 
 def direction(to: str, form: str | None, *, has_prelu: bool) -> str:
-    """What ``--to`` comes to: ``auto`` is the direction of the form; without one, relu where a PRelu is present, else
-    prelu.
+    """What ``--to`` comes to.
+
+    ``auto`` is the direction of the form; without one, relu where a PRelu is present, else prelu.
     """
     if to != "auto":
         return to
