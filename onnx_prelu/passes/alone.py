@@ -92,12 +92,15 @@ def _sites_alone(draft: Draft, plans: Sequence[Plan], result: Model) -> Iterator
     original = {widened.new: widened.old for widened in draft.widened.values()}
     wide = {widened.old: plan for plan in plans for widened in plan.edit.widened}
     for plan in plans:
-        alone = _alone(draft, plan, original.get(plan.x, plan.x), wide, sources)
+        alone = _alone(draft, plan, original, wide, sources)
         if alone is not None:
             yield alone
 
 
-def _alone(draft: Draft, plan: Plan, x: str, wide: dict[str, Plan], sources: tuple[Source, Source]) -> Alone | None:
+def _alone(
+    draft: Draft, plan: Plan, original: dict[str, str], wide: dict[str, Plan], sources: tuple[Source, Source]
+) -> Alone | None:
+    x = original.get(plan.x, plan.x)
     slots = [node.slot for node in plan.before]
     known = draft.types.get(x)
     previous = None if _multiple(draft, x) else wide.get(x)
@@ -122,7 +125,7 @@ def _alone(draft: Draft, plan: Plan, x: str, wide: dict[str, Plan], sources: tup
         _spread(before, narrow, x, seam.into_before, axis, len(shape), known.dtype)
         _spread(after, narrow, draft.widened[x].new, seam.into_after, axis, len(shape), known.dtype)
     outputs: list[str] = []
-    for y in plan.y:
+    for y in (original.get(name, name) for name in plan.y):
         following = wide.get(y)
         name = y
         if widened := _multiple(draft, y):

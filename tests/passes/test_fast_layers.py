@@ -229,6 +229,14 @@ def test_gauge_goes_through_a_residual_sum():
     assert ops(wide) == ["Conv", *site, "Conv", "Conv", "Add", *site, "Conv"]
 
 
+def test_gauge_in_the_branch_that_is_added():
+    body = (
+        "z = Conv(x, A, b)  h = PRelu(z, a)  g = Conv(h, W)  k = PRelu(g, a)  o = Conv(k, W, d)  t = Add(o, h)"
+        "  l = PRelu(t, a)  y = Conv(l, V)"
+    )
+    assert_rewritten(model(body), "gauge")
+
+
 def test_gauge_turns_signs_back_before_a_prelu_that_stays():
     proto = model(RESIDUAL)
     result = onnx_prelu.rewrite(proto, form={"n_h": "gauge"}, providers=["cpu"], to="fast")
