@@ -70,9 +70,11 @@ class Lanes:
         """By what something that is added behind the activation is multiplied on each lane, to be summed to itself.
 
         That is 1 on a unit's first lane and 0 on the others, where the first lane's out is 1; where the outs of a unit
-        add up to 1, as those of concat do, it is 1 on every lane.
+        add up to 1, as those of concat do, it is 1 on every lane. A unit's only lane bears it divided by its out.
         """
         first = self.first()
+        if len(first) == len(self):
+            return 1 / self.out
         if np.all(self.out[first] == 1):
             result = np.zeros(len(self))
             result[first] = 1
@@ -157,3 +159,14 @@ def padded(units: int, lanes: int) -> Lanes:
     unit[:units] = np.arange(units)
     there = (np.arange(lanes) < units).astype(np.float64)
     return Lanes(unit, there, np.ones(lanes), there)
+
+
+def scaled(row: Array, out: Array) -> Lanes:
+    """One lane a unit whose activation is a form's own: ``row·z`` goes in, what comes out times ``out`` is PReLU of z.
+
+    The form keeps both factors out of the slopes, which are not told here.
+
+    >>> scaled(np.array([0.5, 2.0]), np.ones(2)).bearing()
+    array([1., 1.])
+    """
+    return Lanes(np.arange(len(row)), row, np.zeros(len(row)), out)

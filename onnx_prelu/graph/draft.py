@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Iterator, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import onnx
 
+from ..algebra.floats import Array
 from .calls import typed_functions
 from .constants import Constants
 from .index import Index, Node, bodies, named_bodies, trained
@@ -15,6 +16,11 @@ from .model import Model
 from .types import TensorType, typed, types_in
 from .walk import Body
 from .weights import Weight
+
+
+def per_unit(values: Array, axis: int) -> Array:
+    """One value a unit in the shape in which they broadcast along an axis, counted from the end."""
+    return values.reshape(-1, *[1] * (-1 - axis))
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,8 @@ class Widened:
         axis: The axis of the units, counted from the end.
         units: How many units there were.
         lanes: How many lanes they became.
+        factor: By what each unit is multiplied, (units,), where every unit became one lane and that is a multiple of
+            it; None where lanes are made otherwise.
     """
 
     old: str
@@ -34,6 +42,7 @@ class Widened:
     axis: int
     units: int
     lanes: int
+    factor: Array | None = field(default=None, compare=False)
 
     def size(self, before: int | str | None) -> int | None:
         """How long the axis is that was so long before, where that is known; a unit can be a block of neighbours."""

@@ -13,7 +13,7 @@ from ..errors import Refused
 from .affine import AFFINE
 from .between import BETWEEN, Step
 from .draft import Draft
-from .index import Use
+from .index import Node, Use
 from .kinds import KINDS, OPS
 from .linear import Change, Linear, Place, gathered, spread
 from .weights import Take
@@ -88,18 +88,40 @@ def readers(draft: Draft, tensor: str, place: Place) -> Readers:
     while waiting:
         name, at = waiting.pop()
         for use in draft.index.uses(name):
-            first = use.position == 0 or (use.position == 1 and use.node.op in AFFINE)
-            row = BETWEEN.get(use.node.op) if first else None
-            if row is None:
-                layers.append(_reading(draft, use, at))
-                continue
-            step = row(draft, use, at)
-            output = step.node.outputs[0]
-            if output in draft.index.outputs:
-                raise Refused("graph-output", f"'{output}' is an output of the graph", step.node.label)
-            steps.append(step)
-            waiting.append((output, step.output))
+            found = reader(draft, use, at)
+            if isinstance(found, Reading):
+                layers.append(found)
+            else:
+                steps.append(found)
+                waiting.append((found.node.outputs[0], found.output))
     return Readers(tuple(steps), tuple(layers))
+
+
+def reader(draft: Draft, use: Use, place: Place) -> Step | Reading:
+    """What one use of units is: a step to further readers, or a layer.
+
+    Raises:
+        Refused: ``graph-output``; ``consumer-not-linear``, or what the rows of between.py and the kinds of layers
+            refuse.
+    """
+    first = use.position == 0 or (use.position == 1 and use.node.op in AFFINE)
+    row = BETWEEN.get(use.node.op) if first else None
+    if row is None:
+        return _reading(draft, use, place)
+    step = row(draft, use, place)
+    refuse_output(draft, step.node)
+    return step
+
+
+def refuse_output(draft: Draft, node: Node) -> None:
+    """Refuse a node whose result is read from outside.
+
+    Raises:
+        Refused: ``graph-output``.
+    """
+    output = node.outputs[0]
+    if output in draft.index.outputs:
+        raise Refused("graph-output", f"'{output}' is an output of the graph", node.label)
 
 
 def _reading(draft: Draft, use: Use, place: Place) -> Reading:

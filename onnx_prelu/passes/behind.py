@@ -165,8 +165,8 @@ class Behind:
         nodes |= {reading.layer.weight.node: layer(reading) for reading in self.after.layers}
         axes = {self.y: self.place.axis}
         axes |= {name: step.output.axis for step in steps for name in step.node.outputs if name}
-        size = len(self.lanes)
-        widened = tuple(Widened(old, new, axes[old], self.place.units, size) for old, new in self.rename.items())
+        size, units = len(self.lanes), self.place.units
+        widened = tuple(Widened(old, self.rename[old], axis, units, size) for old, axis in axes.items())
         between = tuple(step.node for step in steps)
         return Plan(
             form=self.form,

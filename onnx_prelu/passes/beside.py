@@ -18,7 +18,8 @@ when it loads the model.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import numpy as np
 import onnx
@@ -39,6 +40,8 @@ from .sites import Site, working_type
 from .slope_fit import check_shape
 from .wide import refuse_overflow
 
+Found = TypeVar("Found")
+
 
 def plan_concat(draft: Draft, site: Site) -> Plan:
     """``[V·a, V·(1−a)]·[z; Relu(z)]``: one Relu a unit, exact up to the rounding of the longer sums.
@@ -53,7 +56,7 @@ def plan_concat(draft: Draft, site: Site) -> Plan:
         BadInput: The slope does not broadcast.
     """
     require_ops(draft, site, ("Relu", "Concat"))
-    place, after, slopes = _behind(draft, site)
+    place, after, slopes = units_behind(draft, site, readers)
     behind = Behind(draft, "concat", site.node, site.x, site.y, place, after, _arranged(concat(slopes), after))
     relu = behind.names.new(site.y, "relu")
     activation = (behind.node("Relu", [site.x], relu), *behind.halves([site.x, relu], behind.result))
@@ -73,7 +76,7 @@ def plan_tied(draft: Draft, site: Site) -> Plan:
     require_ops(draft, site, ("Neg", "Concat", "Relu", "Mul"))
     if draft.opset < 7:
         raise Refused("opset", "a weight times a slope needs broadcasting, of opset 7", site.node.label)
-    place, after, slopes = _behind(draft, site)
+    place, after, slopes = units_behind(draft, site, readers)
     behind = Behind(draft, "tied", site.node, site.x, site.y, place, after, _arranged(tied(slopes), after))
     negated, both = behind.names.new(site.y, "neg"), behind.names.new(site.y, "concat")
     activation = (
@@ -150,10 +153,19 @@ def require_ops(draft: Draft, site: Site, ops: Iterable[str]) -> None:
     check_shape(draft, site)
 
 
-def _behind(draft: Draft, site: Site) -> tuple[Place, Readers, Array]:
-    """Where the units lie, all that reads them (layers, and steps on the way), and their slopes.
+def units_behind(draft: Draft, site: Site, find: Callable[[Draft, str, Place], Found]) -> tuple[Place, Found, Array]:
+    """Where the units lie, all that reads them, and their slopes.
 
     One slope for all says nothing of the axis: then it is the one that the layers sum over.
+
+    Args:
+        draft: The working copy.
+        site: The site.
+        find: Finds all that reads units at a place, as :func:`~onnx_prelu.graph.readers.readers` does, or refuses.
+
+    Raises:
+        Refused: ``graph-output``, ``no-consumer``, ``runtime-slope``, ``slope-not-per-unit``, ``unknown-shape``, or
+            what ``find`` refuses.
     """
     label = site.node.label
     if site.y in draft.index.outputs:
@@ -163,7 +175,7 @@ def _behind(draft: Draft, site: Site) -> tuple[Place, Readers, Array]:
     refusals: list[Refused] = []
     for place in _places(draft, site):
         try:
-            after = readers(draft, site.y, place)
+            after = find(draft, site.y, place)
         except Refused as refused:
             refusals.append(refused)
             continue

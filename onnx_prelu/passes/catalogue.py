@@ -9,7 +9,11 @@ from ..algebra.forms import FORMS
 from ..graph.draft import Draft
 from .beside import plan_concat, plan_tied
 from .elementwise import plan_elementwise
+from .fast.comp import plan_comp
+from .fast.dwcat import plan_dwcat
 from .fast.ext0 import plan_ext0
+from .fast.fold2 import plan_fold2
+from .fast.gauge import plan_gauge
 from .fast.pool import plan_pool
 from .fast.poolsplit import plan_poolsplit, plan_poolsplit_padded
 from .plan import Plan
@@ -25,6 +29,10 @@ FAST_PLANNERS: Mapping[str, Planner] = {
     "poolsplit": plan_poolsplit,
     "poolsplit-padded": plan_poolsplit_padded,
     "ext0": plan_ext0,
+    "fold2": plan_fold2,
+    "comp": plan_comp,
+    "dwcat": plan_dwcat,
+    "gauge": plan_gauge,
 }
 """Forms that are worth their trouble for speed alone: they change the layers around a site, or the order of ops. Only
 ``--to fast`` and ``--form`` take them."""
