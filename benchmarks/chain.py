@@ -1,4 +1,4 @@
-"""Write a chain of Gemm + PRelu layers: `python benchmarks/chain.py 2000 out.onnx`."""
+"""Write a chain of Gemm + PRelu layers: `python -m benchmarks.chain 2000 out.onnx`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def chain(layers: int) -> onnx.ModelProto:
 
 def main() -> None:
     if len(sys.argv) != 3 or not sys.argv[1].isdigit() or int(sys.argv[1]) == 0:
-        sys.exit("usage: python benchmarks/chain.py LAYERS OUT.onnx")
+        sys.exit("usage: python -m benchmarks.chain LAYERS OUT.onnx")
     Path(sys.argv[2]).write_bytes(chain(int(sys.argv[1])).SerializeToString())
 
 

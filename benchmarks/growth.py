@@ -1,7 +1,7 @@
 """How the time of a rewrite grows with the model, beside a bare import and another optimizer's default run.
 
-    python benchmarks/growth.py                 # all sizes, writes benchmarks/growth.md
-    python benchmarks/growth.py --layers 2000 5000 --repeat 1 --out /tmp/growth.md
+    python -m benchmarks.growth                 # all sizes, writes benchmarks/growth.md
+    python -m benchmarks.growth --layers 2000 5000 --repeat 1 --out /tmp/growth.md
 
 Every time is that of a fresh process from start to exit: the best of a few. The growth exponent is that of the
 time beyond what the same command takes on a chain of ten layers, so that starting Python does not flatter it.
@@ -21,7 +21,8 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 
-from chain import chain
+from benchmarks.chain import chain
+from benchmarks.machine import processor
 
 LAYERS = (2_000, 5_000, 10_000, 20_000)
 START = 10  # layers: what a command takes on these is its start
@@ -125,7 +126,7 @@ def head(repeat: int) -> list[str]:
         "",
         f"Machine: {processor()}, {os.cpu_count()} cores. Python {platform.python_version()}, {versions()}.",
         "",
-        "Command: `python benchmarks/growth.py`",
+        "Command: `python -m benchmarks.growth`",
         "",
     ]
 
@@ -133,15 +134,6 @@ def head(repeat: int) -> list[str]:
 def table(sizes: Sequence[int], rows: Sequence[Sequence[str]]) -> list[str]:
     columns = ["", f"{START} layers", *(f"{layers:,}" for layers in sizes), "growth"]
     return [" | ".join(["", *line, ""]).strip() for line in [columns, ["---"] * len(columns), *rows]]
-
-
-def processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
 
 
 def versions() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,26 +14,27 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from . import notes
-from .errors import CheckFailed, NotMet, ProviderNotRun
+from .errors import NotMet
 from .fast import Fast, Tuning, Wishes, provider_of
 from .graph.draft import Draft
 from .graph.model import Model, load, save
-from .graph.types import TensorType, infer
+from .graph.types import infer
 from .graph.walk import uses
 from .measure.checking import check as check_room
 from .measure.costs.cost import cost
-from .measure.costs.predicted import predicted
 from .measure.inputs.draw import InputOptions, require_sensible
 from .measure.latency import bench as bench_room
+from .measure.latency import full
 from .passes.alone import sites_alone, unseen
-from .passes.choose import Choice
-from .passes.engine import Inspected, Scope, inspect_sites
+from .passes.engine import inspect_sites
+from .passes.patterns import Scope
 from .passes.plan import Plan
 from .passes.repair import Repaired, repair_slopes
 from .passes.request import Forms, Request, asked_target, decide, for_target
 from .remake import remake
 from .report import demands
 from .report.report import Report
+from .reporting import failed, raise_unless_passed, with_costs, with_predictions
 
 Source: TypeAlias = str | os.PathLike[str] | onnx.ModelProto | gs.Graph | Model
 """A model: a path, a ModelProto, a graphsurgeon graph, or one that is loaded already. It is never changed."""
@@ -132,8 +133,9 @@ def rewrite(
         skip: Sites to leave.
         also: Ops that count as PReLUs though they have a name of their own: ``"Abs"``, the PReLU of slope −1.
         simplify: Whether slopes that are all 0 or all 1 become Relu and Identity, whatever form is asked for.
-        fix_slopes: Repair slopes (C,) that were meant for the channels and fit nowhere, and store slopes that repeat
-            themselves in their smallest shape. What follows is compared with the model with its slopes repaired.
+        fix_slopes: At the sites to rewrite, repair slopes (C,) that were meant for the channels and fit nowhere, and
+            store slopes that repeat themselves in their smallest shape. What follows is compared with the model with
+            its slopes repaired.
         strict: Fail where a site is refused, or takes another form than the one asked for.
         freeze: Take initializers that a caller could override as constants; they are no inputs any more.
         providers: Execution providers to check and measure on, all required; by default the CPU, and CUDA where
@@ -170,7 +172,8 @@ def rewrite(
     >>> rewrite("models/digits_prelu_gemm.onnx", form="mirror").report.sites[0].exactness
     'equal bits'
     """
-    repaired = _repaired(load(model), fix_slopes, freeze)
+    scope = Scope(tuple(only), tuple(skip), tuple(also))
+    repaired = _repaired(load(model), scope, fix_slopes, freeze)
     loaded = repaired.model
     taker = asked_target(target, ops)
     request = Request(to, form, slope_in, taker, slope_shape, simplify)
@@ -179,7 +182,6 @@ def rewrite(
     options = tried[0]
     for each in tried:
         require_sensible(loaded, each)
-    scope = Scope(tuple(only), tuple(skip), tuple(also))
     remade = partial(remake, loaded, scope=scope, opset=opset, ir_version=ir_version, freeze=freeze)
     tuning: Tuning | None = None
     if goal == "fast" and form is None:
@@ -190,11 +192,11 @@ def rewrite(
     else:
         made = remade(chosen)
     draft, result, plans = made.draft, made.result, made.plans
-    report = Report("rewrite", _name(loaded), to=goal, sites=made.choices, tuning=tuning)
+    report = Report("rewrite", loaded.name, to=goal, sites=made.choices, tuning=tuning)
     report = report.with_notes(notes.of_rewrite(report, draft, result, to, taker, repaired))
     unmet = demands.fitting(report) or (demands.strict(report) if strict else None)
     if unmet:
-        raise NotMet(unmet, report=replace(_with_costs(report, loaded, result, input_shape), unmet=unmet))
+        raise NotMet(unmet, report=replace(with_costs(report, loaded, result, input_shape), unmet=unmet))
     if check and (result is not loaded or providers):
         small = list(sites_alone(draft, plans, result))
         report = report.with_notes(unseen(draft, plans, small))
@@ -212,15 +214,15 @@ def rewrite(
             progress=progress,
         )
         report = replace(report, check=checks)
-    report = _with_costs(report, loaded, result, input_shape)
-    if bench and plans and not _failed(report):
+    report = with_costs(report, loaded, result, input_shape)
+    if bench and plans and not failed(report):
         latency = bench_room.bench(
             loaded, result, providers=providers, options=options, threads=threads, duration=duration, progress=progress
         )
         if providers is None:  # nobody asked for a provider: what cannot be timed there was not required
             latency = tuple(replace(each, required=each.status != "not_run") for each in latency)
         report = replace(report, latency=latency)
-    _raise_unless_passed(report, keep_failed=keep_failed)
+    raise_unless_passed(report, keep_failed=keep_failed)
     return Rewrite(report, result)
 
 
@@ -255,6 +257,7 @@ def check(
     """
     first, second = load(a), load(b)
     options = _options(inputs, input_shape, dim, seed)
+    require_sensible(first, options)
     checks = check_room.check(
         first,
         second,
@@ -265,9 +268,9 @@ def check(
         signed_zeros=signed_zeros,
         progress=progress,
     )
-    report = Report("check", _name(first), against=_name(second), check=checks)
-    report = _with_costs(report, first, second, input_shape)
-    if bench and not _failed(report):
+    report = Report("check", first.name, against=second.name, check=checks)
+    report = with_costs(report, first, second, input_shape)
+    if bench and not failed(report):
         latency = bench_room.bench(
             first, second, providers=providers, options=options, threads=threads, duration=duration, progress=progress
         )
@@ -278,7 +281,7 @@ def check(
 def bench(
     a: Source,
     b: Source,
-    *,
+    *more: Source,
     providers: Sequence[str] | None = None,
     inputs: str | os.PathLike[str] | Mapping[str, np.ndarray[Any, Any]] | None = None,
     input_shape: Mapping[str, Sequence[int]] | None = None,
@@ -286,21 +289,31 @@ def bench(
     seed: int = 0,
     threads: int = 1,
     duration: float = 3.0,
+    batch: Sequence[int] = (),
+    profile: bool = False,
     progress: Progress | None = None,
 ) -> Report:
-    """Say which of two models is faster, timed side by side; the arguments are those of :func:`rewrite`.
+    """Say which models are faster than the first, timed side by side, and what a session of each takes.
 
-    Raises:
-        BadInput: A model or the data cannot be read.
-        BadUsage: The request contradicts itself, or names what is not there.
+    The throughput is measured at the sizes in ``batch``, and with ``profile`` the time goes by op type as well; the
+    other arguments, and what is raised, are those of :func:`check`.
     """
-    first, second = load(a), load(b)
+    models = [load(model) for model in (a, b, *more)]
     options = _options(inputs, input_shape, dim, seed)
-    latency = bench_room.bench(
-        first, second, providers=providers, options=options, threads=threads, duration=duration, progress=progress
+    require_sensible(models[0], options)
+    measured = full.bench_in_full(
+        models,
+        providers=providers,
+        options=options,
+        threads=threads,
+        duration=duration,
+        batches=batch,
+        by_op=profile,
+        progress=progress,
     )
-    report = Report("bench", _name(first), against=_name(second), latency=latency)
-    return _with_costs(report, first, second, input_shape)
+    against = ", ".join(model.name for model in models[1:])
+    report = Report("bench", models[0].name, against=against, **vars(measured))
+    return report if more else with_costs(report, models[0], models[1], input_shape)
 
 
 def inspect(
@@ -327,35 +340,25 @@ def inspect(
     >>> inspect("models/digits_relu_wide.onnx").sites[0].possible
     ('fold',)
     """
-    repaired = _repaired(load(model), fix_slopes, freeze)
+    scope = Scope(tuple(only), tuple(skip), tuple(also))
+    repaired = _repaired(load(model), scope, fix_slopes, freeze)
     loaded, taker = repaired.model, asked_target(target, ops)
     draft = Draft(loaded, freeze=freeze)
-    scope = Scope(tuple(only), tuple(skip), tuple(also))
     sizes = _sizes(loaded, input_shape, dim)
     now = cost(loaded, sizes)
     types = infer(loaded, sizes)
     choices = [
-        _with_predictions(site, types) for site in inspect_sites(draft, scope, for_target(taker) if taker else None)
+        with_predictions(site, types) for site in inspect_sites(draft, scope, for_target(taker) if taker else None)
     ]
-    report = Report("inspect", _name(loaded), sites=tuple(choices), before=now)
+    report = Report("inspect", loaded.name, sites=tuple(choices), before=now)
     return report.with_notes(notes.of_inspect(report, draft, taker, repaired))
 
 
-# ── the parts of a report ─────────────────────────────────────────────────────────────────────────────────────
+# ── what the arguments mean ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _name(model: Model) -> str:
-    return str(model.path) if model.path is not None else model.proto.graph.name
-
-
-def _with_predictions(site: Inspected, types: dict[str, TensorType]) -> Choice:
-    """A site with what the model's costs would grow by, for each form that it can take."""
-    changes = {plan.form: asdict(predicted(site.draft, plan.edit, types)) for plan in site.plans}
-    return replace(site.choice, predicted=changes)
-
-
-def _repaired(model: Model, fix_slopes: bool, freeze: bool) -> Repaired:
-    return repair_slopes(model, freeze=freeze) if fix_slopes else Repaired(model)
+def _repaired(model: Model, scope: Scope, fix_slopes: bool, freeze: bool) -> Repaired:
+    return repair_slopes(model, scope, freeze=freeze) if fix_slopes else Repaired(model)
 
 
 def _options(
@@ -392,31 +395,3 @@ def _sizes(
         if value.name not in sizes and shape and len(known) == len(shape):
             sizes[value.name] = known
     return sizes
-
-
-def _with_costs(report: Report, a: Model, b: Model, input_shape: Mapping[str, Sequence[int]] | None) -> Report:
-    """The report with what both models cost, at the sizes that were run."""
-    ran = [check.sizes for check in report.check or () if check.sizes]
-    ran += [latency.sizes for latency in report.latency or () if latency.sizes]
-    sizes = ran[0] if ran else {name: tuple(shape) for name, shape in (input_shape or {}).items()}
-    return replace(report, before=cost(a, sizes), after=cost(b, sizes))
-
-
-def _failed(report: Report) -> bool:
-    return any(result.status == "failed" for result in report.check or ())
-
-
-def _raise_unless_passed(report: Report, *, keep_failed: bool) -> None:
-    """Fail where the report says so.
-
-    Raises:
-        CheckFailed: A check failed, and that is not to be kept.
-        ProviderNotRun: A required provider could not run.
-    """
-    if report.passed or report.failure is None:
-        return
-    if _failed(report):
-        if not keep_failed:
-            raise CheckFailed(report.failure, report=report)
-    else:
-        raise ProviderNotRun(report.failure, report=report)

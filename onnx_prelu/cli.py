@@ -167,13 +167,15 @@ def check(a: Path, b: Path, output: Output, **request: Any) -> None:
 @main.command(cls=options.Command, example="onnx-prelu bench net.onnx relu.onnx --threads 2 --duration 10")
 @click.argument("a", type=options.FILE)
 @click.argument("b", type=options.FILE)
+@click.argument("more", type=options.FILE, nargs=-1, metavar="[C]...")
 @options.running
 @options.timing
+@options.beyond_latency
 @options.shown
-def bench(a: Path, b: Path, output: Output, **request: Any) -> None:
-    """Say which of A and B is faster, timed side by side."""
-    first, second = load(a), load(b)
-    output = output.claim(*read_files(request["inputs"], first, second))
+def bench(a: Path, b: Path, more: tuple[Path, ...], output: Output, **request: Any) -> None:
+    """Say how much faster B, and C and so on, are than A, timed side by side."""
+    models = [load(file) for file in (a, b, *more)]
+    output = output.claim(*read_files(request["inputs"], *models))
     with output.progress() as progress:
-        report = api.bench(first, second, progress=progress, **request)
+        report = api.bench(*models, progress=progress, **request)
     finish(output, report)

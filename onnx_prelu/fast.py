@@ -10,7 +10,6 @@ import math
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, astuple, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,16 +17,18 @@ from .errors import BadUsage
 from .graph.draft import Draft
 from .graph.model import Model
 from .measure.costs.cost import file_bytes
-from .measure.inputs.draw import InputOptions, draw
+from .measure.inputs.draw import InputOptions
 from .measure.latency.race import race
-from .measure.latency.rotation import rotation
-from .measure.latency.timing import CannotTime, Feed, Open
+from .measure.latency.setting import Setting, prepared
+from .measure.latency.timing import CannotTime
 from .measure.providers.installed import onnxruntime, release, short
-from .measure.providers.runtime import CannotRun, open_runner
+from .measure.providers.runtime import CannotRun
 from .passes.catalogue import FAST_PLANNERS
 from .passes.choose import SIMPLER, Policy
-from .passes.engine import Inspected, Scope, inspect_sites
+from .passes.engine import Inspected, inspect_sites
 from .passes.heuristic import Runtime, likely
+from .passes.layout.apply import LAYOUT_RULES, apply_layout
+from .passes.patterns import Scope
 from .passes.sites import Site
 from .recipe import Recipe, fingerprint, read, write
 from .remake import Remade
@@ -42,8 +43,11 @@ NEWEST: tuple[int, int] = (1, 32)
 SMALL_GROWTH = 64 * 1024
 """Bytes that a file may grow by in any case."""
 
-_EVERYWHERE: tuple[str, ...] = ("leakyrelu", "skip", "max", "mirror-min", "prelu")
+_EVERYWHERE: tuple[str, ...] = ("leakyrelu", "fold2", "gauge", "skip", "max", "mirror-min", "prelu")
 """Forms that a search tries at all sites at once."""
+
+_NOTHING = Policy((), preferred=lambda _draft, _site: ())
+"""Leaves every site as it is."""
 
 _KEPT = 8  # models of a search that are kept in memory
 
@@ -88,6 +92,7 @@ class Tuning:
         provider: The provider.
         threads: Threads that were measured with.
         layout: The layout rules that were taken.
+        places: What they did, and where, in sentences.
         forms: The form of each site that was decided.
         kept_input: True if the input stays, because nothing was clearly faster, or fitted into its size.
         budget_s: Seconds that were allowed; None where nothing was measured.
@@ -102,6 +107,7 @@ class Tuning:
     provider: str
     threads: int
     layout: tuple[str, ...]
+    places: tuple[str, ...]
     forms: dict[str, str]
     kept_input: bool
     budget_s: float | None = None
@@ -143,7 +149,14 @@ class Fast:
         self._made: dict[str, Remade] = {}
         self._keys: dict[str, object] = {}
         self.limit = max(self.wishes.max_growth * (size := file_bytes(self.model)), size + SMALL_GROWTH)
-        self.rules: tuple[str, ...] = ()
+        self.rules = self._rules()
+
+    def _rules(self) -> tuple[str, ...]:
+        """The layout rules that find a place in the model; none where they are not wanted."""
+        if not self.wishes.layout or self.wishes.exact or self.provider != "cpu":
+            return ()  # a sum over other channels is another sum, and no other provider has this layout
+        found = apply_layout(Draft(self.model), tuple(LAYOUT_RULES))
+        return tuple(dict.fromkeys(plan.rule for plan in found))
 
     # ── what is decided ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -197,9 +210,7 @@ class Fast:
     def _told(
         self, by: str, decisions: Decisions | None, tuned: Tuned | None = None, notes: tuple[str, ...] = ()
     ) -> tuple[Remade, Tuning]:
-        remade = (
-            self.remade(decisions) if decisions is not None else self.make(Policy((), preferred=_nothing), layout=())
-        )
+        remade = self.remade(decisions) if decisions is not None else self.make(_NOTHING, layout=())
         forms = {choice.node: choice.form for choice in remade.choices if choice.form is not None}
         if tuned is not None and tuned.interrupted:
             notes = (*notes, "tuning was interrupted: this is the best that was found until then")
@@ -209,7 +220,8 @@ class Fast:
             machine=_machine(),
             provider=self.provider,
             threads=self.wishes.threads,
-            layout=remade.layout,
+            layout=tuple(dict.fromkeys(place.rule for place in remade.layout)),
+            places=tuple(place.text for place in remade.layout),
             forms=forms,
             kept_input=remade.result is self.model,
             budget_s=None if tuned is None else self.wishes.budget,
@@ -249,7 +261,10 @@ class Fast:
         if key not in self._keys:
             remade = self.remade(decisions)
             changed = remade.result is not self.model and self.fits(remade)
-            outcome = (remade.layout, *((choice.node, choice.form) for choice in remade.choices))
+            outcome = (
+                *(place.key for place in remade.layout),
+                *((choice.node, choice.form) for choice in remade.choices),
+            )
             self._keys[key] = outcome if changed else None
         return self._keys[key]
 
@@ -257,7 +272,7 @@ class Fast:
 
     def groups(self) -> list[Group]:
         """The sites by kind and shape, those with the most data first."""
-        draft = Draft(self.model)
+        draft = self.make(_NOTHING, layout=self.rules).draft
         found: dict[object, list[Inspected]] = {}
         for site in inspect_sites(draft, self.scope, Policy(CANDIDATES, exact=self.wishes.exact)):
             if site.choice.possible != ("fold",) and site.plans:
@@ -276,27 +291,22 @@ class Fast:
         Raises:
             CannotRun: The input cannot be run.
         """
-        runner = self._opener(self.model)()
-        inputs = [rotation(draw(self.model, options, runner), options.seed) for options in self.options]
+        settings = [prepared(self.model, self.provider, options, self.wishes.threads) for options in self.options]
 
         def time(decisions: Sequence[Decisions | None], seconds: float) -> list[Timed]:
             models = [self.model if each is None else self.remade(each).result for each in decisions]
-            openers = [self._opener(model) for model in models]
-            return _together([_timed(openers, feeds, seconds / len(inputs)) for feeds in inputs])
+            return _together([_timed(models, setting, seconds / len(settings)) for setting in settings])
 
         return time
 
-    def _opener(self, model: Model) -> Open:
-        return partial(open_runner, model, self.provider, threads=self.wishes.threads, checking=False)
 
-
-def _timed(openers: Sequence[Open], feeds: Sequence[Feed], seconds: float) -> list[Timed]:
+def _timed(models: Sequence[Model], setting: Setting, seconds: float) -> list[Timed]:
     """All but the first model over the first; infinitely slow where one of them cannot run."""
     never = Timed(math.inf, math.inf, math.inf)
     try:
-        standings = race(openers, feeds, seconds)
+        standings = race([setting.opener(model) for model in models], setting.inputs, seconds)
     except CannotTime:
-        return [never for _ in openers[1:]]
+        return [never for _ in models[1:]]
     return [
         never if each.ratio is None or each.low is None or each.high is None else Timed(each.ratio, each.low, each.high)
         for each in standings[1:]
@@ -309,10 +319,6 @@ def _together(times: Sequence[Sequence[Timed]]) -> list[Timed]:
         Timed(*(math.prod(values) ** (1 / len(times)) for values in zip(*map(astuple, each), strict=True)))
         for each in zip(*times, strict=True)
     ]
-
-
-def _nothing(_draft: Draft, _site: Site) -> tuple[str, ...]:
-    return ()
 
 
 def _kind(site: Inspected) -> object:

@@ -25,7 +25,7 @@ def of_rewrite(
         repaired: The model that the rewrite started from.
     """
     notes = [*repaired.notes, *_of_slopes(report), *denormals_written(draft)]
-    if to == "auto" and draft.changed and target is None:
+    if to == "auto" and report.to != "fast" and draft.changed and target is None:
         present = "a PRelu is present" if report.to == "relu" else "no PRelu is present"
         back = "" if report.to == "relu" and uses(result.proto, "PRelu") else "; running it again goes back"
         notes.append(f"--to auto came to {report.to}: {present}{back}")

@@ -12,7 +12,7 @@ import click
 
 from .passes.catalogue import FORM_NAMES, SLOPE_PLACES
 from .passes.choose import TARGETS
-from .passes.engine import ALSO
+from .passes.patterns import ALSO
 from .passes.slope_shapes import SLOPE_SHAPES
 from .passes.targets import targets
 from .report.output import Output
@@ -112,6 +112,14 @@ def dimensions(text: str) -> tuple[int, ...]:
     return tuple(positive(size) for size in text.split(",")) if text else ()
 
 
+def batches(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[int, ...]:
+    """A callback that reads batch sizes separated by commas; none where the option is not given."""
+    try:
+        return dimensions(text or "")
+    except ValueError:
+        raise click.BadParameter(f"'{text}' is not a list of sizes, like 1,8,32.", ctx, param) from None
+
+
 def option(group: str, *names: str, **settings: Any) -> Callable[[F], F]:
     """An option of a help group."""
     return click.option(*names, cls=Option, group=group, **settings)
@@ -151,7 +159,7 @@ direction = together(
         "--slope-in",
         type=click.Choice(SLOPE_PLACES),
         default="consumer",
-        help="Where split puts the slope [consumer].",
+        help="Where split and split-step put the slope [consumer].",
     ),
     option(
         REWRITE,
@@ -306,6 +314,16 @@ timing = together(
         metavar="SECONDS",
         help="Time to spend on each provider [3].",
     ),
+)
+beyond_latency = together(
+    option(
+        MEASURE,
+        "--batch",
+        metavar="1,8,32",
+        callback=batches,
+        help="Measure the throughput at these batch sizes, each for --duration.",
+    ),
+    option(MEASURE, "--profile", is_flag=True, help="Say which ops take the time, after the runtime's own fusion."),
 )
 
 

@@ -9,8 +9,12 @@ from .graph.draft import Draft
 from .graph.edit import finish
 from .graph.model import Model
 from .graph.versions import with_versions
-from .passes.choose import Choice, Policy
-from .passes.engine import Scope, rewrite_sites
+from .passes.choice import Choice
+from .passes.choose import Policy
+from .passes.engine import rewrite_sites
+from .passes.layout.apply import apply_layout
+from .passes.layout.plan import LayoutPlan
+from .passes.patterns import Scope
 from .passes.plan import Plan
 
 
@@ -23,14 +27,14 @@ class Remade:
         result: The model; the very model that was put in where nothing changed.
         plans: The plans that were committed.
         choices: What was decided at each site, in graph order.
-        layout: The layout rules that changed something.
+        layout: The layout rules' changes, which came before.
     """
 
     draft: Draft
     result: Model
     plans: Sequence[Plan]
     choices: tuple[Choice, ...]
-    layout: tuple[str, ...] = ()
+    layout: tuple[LayoutPlan, ...] = ()
 
 
 def remake(
@@ -59,7 +63,10 @@ def remake(
         BadUsage: A pattern matches nothing.
         NotMet: A version is not possible.
     """
-    draft = Draft(with_versions(model, opset, ir_version), freeze=freeze)
+    versioned = with_versions(model, opset, ir_version)
+    around = Draft(versioned, freeze=freeze)
+    laid = tuple(apply_layout(around, layout))
+    draft = Draft(finish(around), freeze=freeze) if laid else around
     decided = rewrite_sites(draft, policy, scope)
     plans = [plan for plan, _ in decided if plan is not None]
-    return Remade(draft, finish(draft), plans, tuple(choice for _, choice in decided))
+    return Remade(draft, finish(draft), plans, tuple(choice for _, choice in decided), laid)

@@ -7,8 +7,10 @@ import onnx
 from onnx_prelu.graph.draft import Draft
 from onnx_prelu.graph.edit import finish
 from onnx_prelu.graph.model import load
-from onnx_prelu.passes.choose import Choice, policy
-from onnx_prelu.passes.engine import Scope, rewrite_sites
+from onnx_prelu.passes.choice import Choice
+from onnx_prelu.passes.choose import policy
+from onnx_prelu.passes.engine import rewrite_sites
+from onnx_prelu.passes.patterns import Scope
 
 
 def rewritten(

@@ -318,6 +318,23 @@ SPELLINGS = {
         lambda x, a: np.where(x >= 0, x, a * x),
         lambda a: {"a": a.astype(np.float64), "ones": np.ones(a.ndim + 1, np.int64)},
     ),
+    "zeros of the shape of x": Spelling(
+        """s = Shape(x)
+           z = ConstantOfShape(s)
+           p = Max(x, z)
+           q = Min(x, z)
+           m = Mul(a, q)
+           h = Add(p, m)""",
+        lambda x, a: np.maximum(x, 0) + a * np.minimum(x, 0),
+    ),
+    "zero expanded to the shape of x": Spelling(
+        """s = Shape(x)
+           z = Expand(zero, s)
+           g = Less(x, z)
+           m = Mul(a, x)
+           h = Where(g, m, x)""",
+        lambda x, a: np.where(x < 0, a * x, x),
+    ),
     "zeros behind ConstantOfShape": Spelling(
         """z = ConstantOfShape(ones)
            g = GreaterOrEqual(x, z)
@@ -375,19 +392,21 @@ def build(
 
 
 def between_layers(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same between two Gemms, for x of two dimensions: of v, and to y."""
+    """The same between two layers, of v and to y: Gemms for x of two dimensions, else Convs of one pixel."""
     rng = np.random.default_rng(7)
-    units = model.graph.input[0].type.tensor_type.shape.dim[1].dim_value
-    weights = {"before.w": (4, units), "before.b": (units,), "after.w": (units, 2)}
+    batch, units, *space = (dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim)
+    ones = [1] * len(space)
+    op, shapes = ("Conv", [(units, 4, *ones), (2, units, *ones)]) if space else ("Gemm", [(4, units), (units, 2)])
+    weights = {"before.w": shapes[0], "before.b": (units,), "after.w": shapes[1]}
     graph = helper.make_graph(
         [
-            helper.make_node("Gemm", ["input", "before.w", "before.b"], ["x"], "before"),
+            helper.make_node(op, ["input", "before.w", "before.b"], ["x"], "before"),
             *model.graph.node,
-            helper.make_node("Gemm", ["h", "after.w"], ["y"], "after"),
+            helper.make_node(op, ["h", "after.w"], ["output"], "after"),
         ],
         "between",
-        [helper.make_tensor_value_info("input", onnx.TensorProto.FLOAT, [6, 4])],
-        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [6, 2])],
+        [helper.make_tensor_value_info("input", onnx.TensorProto.FLOAT, [batch, 4, *space])],
+        [helper.make_tensor_value_info("output", onnx.TensorProto.FLOAT, [batch, 2, *space])],
         [
             *model.graph.initializer,
             *(numpy_helper.from_array(rng.normal(size=s).astype(np.float32), n) for n, s in weights.items()),

@@ -10,7 +10,9 @@ import pytest
 import onnx_prelu
 import onnx_prelu.surgeon
 from onnx_prelu import api
-from onnx_prelu.passes.choose import Choice
+from onnx_prelu.measure.latency import start
+from onnx_prelu.passes.catalogue import FAST_PLANNERS
+from onnx_prelu.passes.choice import Choice
 from tests.counts import count
 from tests.oracle import assert_close, run
 from tests.passes.test_refusals import CHAIN, WEIGHTS, model
@@ -123,16 +125,40 @@ def test_a_provider_that_is_named_has_to_run():
     assert [check.status for check in caught.value.report.check] == ["passed", "not_run"]
 
 
-def test_check_and_bench_and_inspect():
+def test_check_and_bench_and_inspect(monkeypatch):
+    monkeypatch.setattr(start, "_PROCESSES", 1)
     wide = MODELS / "digits_relu_wide.onnx"
     assert onnx_prelu.check(GEMM, wide, providers=["cpu"]).passed
     assert not onnx_prelu.check(GEMM, RELU, providers=["cpu"]).passed
     report = onnx_prelu.bench(GEMM, GEMM, providers=["cpu"], duration=0.2, dim={"N": 2})
     (latency,) = report.latency
     assert (latency.status, latency.sizes) == ("measured", {"image": (2, 1, 8, 8)})
+    assert [each.model for each in report.start] == [str(GEMM)] * 2
+    assert report.throughput is report.profile is None
     (site, _) = onnx_prelu.inspect(CNN).sites
-    assert site.possible == ("split", "concat", "tied", "mirror", "mirror-mul", "mirror-min", "skip", "skip-outside")
+    expected = ("split", "split-step", "concat", "tied", "mirror", "mirror-mul", "mirror-min", "skip", "skip-outside")
+    assert tuple(form for form in site.possible if form not in FAST_PLANNERS) == expected
     assert site.refusals["max"].code == "positive-side"
+
+
+def test_bench_of_several_in_full(monkeypatch):
+    monkeypatch.setattr(start, "_PROCESSES", 1)
+    models = (GEMM, RELU, MODELS / "digits_relu_wide.onnx")
+    report = onnx_prelu.bench(*models, providers=["cpu"], duration=0.05, batch=(1, 4), profile=True)
+    names = [str(model) for model in models]
+    assert (report.model, report.against) == (names[0], f"{names[1]}, {names[2]}")
+    assert [each.against for each in report.latency] == names[1:]
+    assert [(each.batch, each.model) for each in report.throughput] == [(b, name) for b in (1, 4) for name in names]
+    assert all(each.per_second > 0 for each in report.throughput)
+    assert [each.model for each in report.start] == [each.model for each in report.profile] == names
+    assert "PRelu" in {op.op for op in report.profile[0].ops}
+    assert report.before is report.after is None
+
+
+@pytest.mark.parametrize("command", [onnx_prelu.check, onnx_prelu.bench])
+def test_sizes_that_make_no_sense_are_refused_though_nothing_can_run(command):
+    with pytest.raises(onnx_prelu.BadUsage, match="no input of the model has a dimension of that name"):
+        command(GEMM, RELU, dim={"nowhere": 2}, providers=["NoSuchExecutionProvider"])
 
 
 def test_freeze_says_what_it_does_to_the_inputs():

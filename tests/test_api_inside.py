@@ -64,8 +64,15 @@ def test_a_wrong_body_is_found_by_the_site_alone(monkeypatch):
     assert "site 'y/then_branch/h'" in str(failed.value)
 
 
-def test_a_function_is_checked_in_the_whole_model():
+def test_a_function_is_checked_alone_at_the_types_of_its_calls():
     result = onnx_prelu.rewrite(model(FUNCTION), form="mirror")
+    (check,) = [each for each in result.report.check if each.provider == "cpu"]
+    assert [(pair.node, pair.status, pair.exact) for pair in check.pairs] == [("own.f/y", "passed", True)]
+    assert "PRelu" not in {node.op_type for node in result.model.functions[0].node}
+
+
+def test_a_function_that_nothing_calls_is_checked_in_the_whole_model():
+    result = onnx_prelu.rewrite(model(FUNCTION.replace("own.f(x)", "Neg(x)")), form="mirror")
     assert result.report.passed
     assert "checked in the whole model only, since no small model of it can be made: own.f/y" in result.report.notes
     assert "PRelu" not in {node.op_type for node in result.model.functions[0].node}

@@ -16,7 +16,7 @@ from onnx_prelu.cli import main
 from onnx_prelu.errors import BadInput, BadUsage, CheckFailed, NotMet, ProviderNotRun
 from onnx_prelu.graph.model import Model
 from onnx_prelu.passes.catalogue import FORM_NAMES
-from onnx_prelu.passes.choose import Choice
+from onnx_prelu.passes.choice import Choice
 from onnx_prelu.report.report import Report, version
 
 DONE = Report("rewrite", "in.onnx", "relu", sites=(Choice("act", "split", False, None, exactness="rounding"),))
@@ -178,6 +178,9 @@ def test_all_options_of_rewrite(folder, answer):
         (["bench", "in.onnx", "other.onnx", "--threads", "0"], "'--threads'"),
         (["bench", "in.onnx", "other.onnx", "--duration", "0"], "'--duration'"),
         (["bench", "in.onnx", "other.onnx", "--duration", "inf"], "inf is not a finite number"),
+        (["bench", "in.onnx"], "Missing argument 'B'"),
+        (["bench", "in.onnx", "other.onnx", "--batch", "1,x"], "'1,x' is not a list of sizes, like 1,8,32"),
+        (["bench", "in.onnx", "other.onnx", "--batch", "0"], "'0' is not a list of sizes"),
         (["check", "in.onnx", "other.onnx", "--report", "r.txt"], "r.txt: no report format for '.txt'; use .json or"),
         (["check", "in.onnx", "other.onnx", "--report", "r.onnx"], "r.onnx: no report format for '.onnx'"),
         (["check", "in.onnx", "other.onnx", "--report", "no/r.md"], "no/r.md: the folder"),

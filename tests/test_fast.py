@@ -49,9 +49,8 @@ def times(monkeypatch):
     """Times of models as a function of how often an op stands in them, in place of a clock."""
 
     def of(**cost: float):
-        def timed(openers, _feeds, _seconds):
-            models = [opener.args[0].proto for opener in openers]
-            taken = [1 + sum(cost.get(node.op_type, 0) for node in model.graph.node) for model in models]
+        def timed(models, _setting, _seconds):
+            taken = [1 + sum(cost.get(node.op_type, 0) for node in model.proto.graph.node) for model in models]
             return [Timed(each / taken[0], each / taken[0] * 0.99, each / taken[0] * 1.01) for each in taken[1:]]
 
         monkeypatch.setattr(fast, "_timed", timed)
@@ -146,9 +145,9 @@ def test_a_provider_that_cannot_run_leaves_the_heuristic():
 def test_several_sizes_are_tuned_for(monkeypatch):
     sizes = []
 
-    def timed(openers, feeds, _seconds):
-        sizes.append(next(iter(feeds[0].values())).shape[0])
-        return [Timed(0.5 if sizes[-1] == 1 else 2.2, 0.4, 0.6) for _ in openers[1:]]
+    def timed(models, setting, _seconds):
+        sizes.append(next(iter(setting.inputs[0].values())).shape[0])
+        return [Timed(0.5 if sizes[-1] == 1 else 2.2, 0.4, 0.6) for _ in models[1:]]
 
     monkeypatch.setattr(fast, "_timed", timed)
     report = onnx_prelu.rewrite(GEMM, to="fast", dim={"N": (1, 32)}, budget=5).report

@@ -57,13 +57,24 @@ class Lanes:
         """
         return np.unique(self.unit, return_index=True)[1]
 
+    def by_unit(self) -> Lanes:
+        """The same lanes with those of each unit next to each other: however units are grouped, so are their lanes.
+
+        >>> tied(np.array([0.25, -3.0])).by_unit().out
+        array([ 1.  , -0.25,  1.  ,  3.  ])
+        """
+        order = np.argsort(self.unit, kind="stable")
+        return Lanes(self.unit[order], self.row[order], self.slope[order], self.out[order])
+
     def bearing(self) -> Array:
         """By what something that is added behind the activation is multiplied on each lane, to be summed to itself.
 
         That is 1 on a unit's first lane and 0 on the others, where the first lane's out is 1; where the outs of a unit
-        add up to 1, as those of concat do, it is 1 on every lane.
+        add up to 1, as those of concat do, it is 1 on every lane. A unit's only lane bears it divided by its out.
         """
         first = self.first()
+        if len(first) == len(self):
+            return 1 / self.out
         if np.all(self.out[first] == 1):
             result = np.zeros(len(self))
             result[first] = 1
@@ -136,3 +147,26 @@ def kept(units: NDArray[np.intp], a: Array) -> Lanes:
     """One PReLU lane for each unit that a fold keeps: (1, a, 1)."""
     ones = np.ones(len(units))
     return Lanes(np.asarray(units), ones, np.asarray(a, np.float64), ones)
+
+
+def padded(units: int, lanes: int) -> Lanes:
+    """One linear lane for each unit, (1, 1, 1), and behind them lanes of nothing, (0, 1, 0), up to so many.
+
+    >>> padded(2, 4).rays(2).neg
+    array([1., 1.])
+    """
+    unit = np.zeros(lanes, np.intp)
+    unit[:units] = np.arange(units)
+    there = (np.arange(lanes) < units).astype(np.float64)
+    return Lanes(unit, there, np.ones(lanes), there)
+
+
+def scaled(row: Array, out: Array) -> Lanes:
+    """One lane a unit whose activation is a form's own: ``row·z`` goes in, what comes out times ``out`` is PReLU of z.
+
+    The form keeps both factors out of the slopes, which are not told here.
+
+    >>> scaled(np.array([0.5, 2.0]), np.ones(2)).bearing()
+    array([1., 1.])
+    """
+    return Lanes(np.arange(len(row)), row, np.zeros(len(row)), out)

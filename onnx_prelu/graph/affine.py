@@ -59,7 +59,7 @@ def _batch_norm(draft: Draft, use: Use, place: Place) -> Affine:
         weight = draft.constants.need(node.inputs[position], f"the {what}", node)
         if not is_float(weight.dtype) or weight.shape != (place.size,):
             raise Refused("unsupported-layout", f"the {what} has shape {list(weight.shape)}", node.label)
-        constants.append(Constant(node, position, weight, 0))
+        constants.append(Constant(node, position, weight, 0, place.repeats))
     scale, bias, mean, variance = constants
     return Affine((bias, mean), (scale, variance))
 
@@ -93,4 +93,5 @@ def _operand(draft: Draft, use: Use, place: Place, *, every: bool) -> list[Const
         raise Refused("unsupported-layout", text, node.label)
     if shape[axis] == 1 and not every:
         return []
-    return [Constant(node, position, weight.broadcast((*shape[:axis], place.size, *shape[axis + 1 :])), axis)]
+    each = weight.broadcast((*shape[:axis], place.size, *shape[axis + 1 :]))
+    return [Constant(node, position, each, axis, place.repeats)]

@@ -8,8 +8,9 @@ Constants that it has for each unit are repeated for each lane, what it adds sta
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -122,39 +123,74 @@ def _reduce_mean(draft: Draft, use: Use, place: Place) -> Step:
 
 def _pad(draft: Draft, use: Use, place: Place) -> Step:
     node = use.node
-    attributes = {a.name: a for a in node.proto.attribute}
-    pads = list(attributes["pads"].ints) if "pads" in attributes else _integers(draft, node, 1)
-    rank = place.rank or len(pads) // 2
-    axes = _integers(draft, node, 3) or list(range(rank))
-    touched = {axis % rank for position, axis in enumerate(axes) if pads[position] or pads[position + len(axes)]}
-    if (place.axis + rank) in touched:
+    pads = paddings(draft, node, place.rank)
+    if place.axis in pads:
         raise _not_linear(node, "the Pad adds units")
-    mode = attributes["mode"].s.decode() if "mode" in attributes else "constant"
-    if mode == "constant" and _padded_with(draft, node) != 0:
+    if pad_mode(node) == "constant" and padded_with(draft, node) != 0:
         raise _not_linear(node, "the Pad fills with something else than 0, once for each lane")
     return Step(node, place)
 
 
-def _padded_with(draft: Draft, node: Node) -> float:
+def pad_mode(node: Node) -> str:
+    """How a Pad fills."""
+    return next((a.s.decode() for a in node.proto.attribute if a.name == "mode"), "constant")
+
+
+def paddings(draft: Draft, node: Node, rank: int | None = None) -> dict[int, tuple[int, int]]:
+    """What a Pad adds before and after, by axis, counted from the end; only axes to which it adds something.
+
+    Args:
+        draft: The working copy.
+        node: The Pad.
+        rank: The rank of its input, where it is known: without it, the axes of the Pad have to be all.
+
+    Raises:
+        Refused: ``overridable-weight``, ``runtime-weight``, ``quantized-weight``.
+    """
+    given = next((list(a.ints) for a in node.proto.attribute if a.name == "pads"), None)
+    pads = _integers(draft, node, 1) if given is None else given
+    rank = rank or len(pads) // 2
+    axes = _integers(draft, node, 3) or list(range(rank))
+    pairs = zip(axes, pads[: len(axes)], pads[len(axes) :], strict=True)
+    return {axis % rank - rank: (first, last) for axis, first, last in pairs if first or last}
+
+
+def padded_with(draft: Draft, node: Node) -> float:
+    """What a Pad of mode constant fills with.
+
+    Raises:
+        Refused: ``overridable-weight``, ``runtime-weight``, ``quantized-weight``.
+    """
     if len(node.inputs) > 2 and node.inputs[2]:
         return float(draft.constants.need(node.inputs[2], "the filling", node).values().reshape(()))
     return float(next((a.f for a in node.proto.attribute if a.name == "value"), 0.0))
+
+
+def _transpose(_: Draft, use: Use, place: Place) -> Step:
+    perm: list[int] = next((list(a.ints) for a in use.node.proto.attribute if a.name == "perm"), [])
+    rank = len(perm) or _rank(use, place)
+    axis = (perm or list(range(rank))[::-1]).index(place.axis + rank)
+    return Step(use.node, replace(place, axis=axis - rank, rank=rank))
 
 
 def _flatten(draft: Draft, use: Use, place: Place) -> Step:
     rank, shape = _rank(use, place), draft.shape(_read(use))
     axis = next((a.i for a in use.node.proto.attribute if a.name == "axis"), 1)
     first, unit = axis + rank if axis < 0 else axis, place.axis + rank
-    if first > unit or any(shape is None or size != 1 for size in (shape or [None] * rank)[first:unit]):
-        raise _not_linear(use.node, "the Flatten does not keep units outermost")
-    return Step(use.node, Place(-1, place.units, _block(place, (shape or [None] * rank)[unit + 1 :]), 2))
+    dims: list[int | str | None] = [None] * rank if shape is None else list(shape)
+    runs = _runs(dims[first:unit])
+    if first > unit or runs is None:
+        raise _not_linear(use.node, "the Flatten puts units into its rows, or behind axes whose sizes are not known")
+    block = _block(place, dims[unit + 1 :])
+    return Step(use.node, Place(-1, place.units, block, 2, runs * place.repeats))
 
 
 def _reshape(draft: Draft, use: Use, place: Place) -> Step:
-    """A Reshape to a constant shape, in which one axis holds the units, each a block of neighbours.
+    """A Reshape to a constant shape, in which one axis holds the units, each as blocks of neighbours.
 
-    The entries before that axis have to come to what stood before the units: either they are the same, or those from
-    that axis on come to what stood from the units on.
+    The entries before that axis have to come to what stood before the units, or before some axes of known sizes in
+    front of them: either they are the same, or those from that axis on come to the rest. All units stand once for each
+    index of those axes.
     """
     node, shape = use.node, draft.shape(_read(use))
     if len(node.inputs) < 2:
@@ -170,18 +206,23 @@ def _reshape(draft: Draft, use: Use, place: Place) -> Step:
         before[i] if size == 0 and copies and i < len(before) else size for i, size in enumerate(target)
     ]
     inner = _block(place, shape[unit + 1 :])
-    for axis in sorted(range(len(target)), key=lambda axis: (axis != unit, -axis)):
+    axes = sorted(range(len(target)), key=lambda axis: (axis != unit, -axis))
+    for first, axis in itertools.product(range(unit, -1, -1), axes):
         copied = [i for i, size in enumerate(target) if size == 0 and copies and (i == axis) != (i == unit)]
-        if not copied and _outermost(before[:unit], after, axis, place.units, inner):
-            block = _entry_block(after, axis, place.units, inner)
+        runs = _runs(shape[first:unit])
+        if copied or runs is None:
+            continue
+        repeats = runs * place.repeats
+        if _outermost(before[:first], after, axis, repeats * place.units, inner):
+            block = _entry_block(after, axis, repeats * place.units, inner)
             changed = Constant(node, 1, weight, axis) if target[axis] > 0 else None
-            output = Place(axis - len(target), place.units, block, len(target))
+            output = Place(axis - len(target), place.units, block, len(target), repeats)
             return Step(node, output, target=changed)
-    raise _not_linear(node, "the Reshape does not keep units outermost, or its shape is not known well enough to say")
+    raise _not_linear(node, "the Reshape does not keep units together, or its shape is not known well enough to say")
 
 
 def _outermost(leading: list[Dim], after: list[Dim], axis: int, units: int, inner: int | None) -> bool:
-    """Whether entries of a shape from an axis on hold exactly the units, outermost, in whole blocks."""
+    """Whether entries of a shape from an axis on hold exactly the units, all runs of them, in whole blocks."""
     head, tail = after[:axis], after[axis:]
     entry, rest = tail[0], _product(tail[1:])
     if entry == -1:
@@ -232,6 +273,7 @@ BETWEEN: Mapping[str, Row] = {
     "Pad": _pad,
     "ReduceMean": _reduce_mean,
     "Reshape": _reshape,
+    "Transpose": _transpose,
 }
 """By op: the step that a node is for units at a place. Raises Refused: ``between-not-linear``, ``unknown-shape``,
 ``consumer-not-linear``, or what a constant refuses."""
@@ -257,7 +299,13 @@ def _rank(use: Use, place: Place) -> int:
     return place.rank
 
 
-def _block(place: Place, inner: tuple[int | str | None, ...] | list[None]) -> int | None:
+def _runs(dims: Sequence[int | str | None]) -> int | None:
+    """How many times the units stand along one axis, once these dimensions in front of them are laid out with them."""
+    sizes = [size for size in dims if isinstance(size, int) and size > 0]
+    return math.prod(sizes) if len(sizes) == len(dims) else None
+
+
+def _block(place: Place, inner: Sequence[int | str | None]) -> int | None:
     """How many neighbours a unit has, once the dimensions behind its axis are laid out one behind the other."""
     sizes = [size for size in inner if isinstance(size, int)]
     if place.block is None or len(sizes) < len(inner):

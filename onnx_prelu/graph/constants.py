@@ -6,6 +6,7 @@ unless the user freezes it. In IR version 3 the format forces every initializer 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ import onnx
 import onnx.reference
 from numpy.typing import NDArray
 
+from ..algebra.floats import round_to
 from ..errors import Refused
 from .index import Index, Node
 from .quantized import dequantized
+from .types import TensorType
 from .values import array
 from .weights import Weight
 
@@ -58,6 +61,7 @@ class Constants:
         index: The body's index; initializers that an edit makes are told by :meth:`define`.
         folder: Where external data is.
         opset: The version of the standard domain.
+        types: What is known of the types of tensors: a CastLike reads no more than that of its second input.
         overridable: Names of initializers that the caller may override.
         outer: The constants of the body around this one, which are constants here as well.
     """
@@ -67,10 +71,11 @@ class Constants:
         index: Index,
         folder: Path | None,
         opset: int,
+        types: Mapping[str, TensorType],
         overridable: frozenset[str],
         outer: Constants | None = None,
     ) -> None:
-        self._index, self._folder, self._opset, self._outer = index, folder, opset, outer
+        self._index, self._folder, self._opset, self._types, self._outer = index, folder, opset, types, outer
         self.overridable: frozenset[str] = overridable | outer.overridable if outer is not None else overridable
         self._known: dict[str, Weight | None] = {}
 
@@ -106,7 +111,8 @@ class Constants:
         node = self._index.maker.get(name)
         if node is None:
             return self._outer is not None and name in self._index.captured and self._outer._is_quantized(name)
-        return node.op == "DequantizeLinear" or any(self._is_quantized(value) for value in node.inputs if value)
+        values = node.inputs[:1] if node.op == "CastLike" else node.inputs
+        return node.op == "DequantizeLinear" or any(self._is_quantized(value) for value in values if value)
 
     def _find(self, name: str) -> Weight | None:
         if name in self.overridable:
@@ -121,6 +127,8 @@ class Constants:
             return None
         if node.op == "Constant" and node.proto.attribute and node.proto.attribute[0].name == "value":
             return _from_tensor(node.proto.attribute[0].t, self._folder)
+        if node.op == "CastLike" and self.get(node.inputs[1]) is None:
+            return self._cast_like(*node.inputs)
         inputs = [self.get(value) for value in node.inputs if value]
         if len(inputs) != len(node.inputs) or None in inputs:
             return None
@@ -130,6 +138,14 @@ class Constants:
             return Weight.of(value) if value is not None else None
         value = _evaluate(node.proto, feeds, self._opset)
         return None if value is None else Weight.of(value)
+
+    def _cast_like(self, value: str, like: str) -> Weight | None:
+        """A constant in the floating-point type of a tensor that need not be one."""
+        weight, known = self.get(value), self._types.get(like)
+        dtype = FLOAT_TYPES.get(known.dtype) if known is not None else None
+        if weight is None or dtype is None or weight.dtype not in NUMBER_TYPES.values():
+            return None
+        return Weight.of(round_to(weight.values(), dtype).astype(dtype))
 
 
 def _from_tensor(tensor: onnx.TensorProto, folder: Path | None) -> Weight | None:

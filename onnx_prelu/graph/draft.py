@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Iterator, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import onnx
 
+from ..algebra.floats import Array
+from .calls import typed_functions
 from .constants import Constants
 from .index import Index, Node, bodies, named_bodies, trained
 from .model import Model
 from .types import TensorType, typed, types_in
 from .walk import Body
 from .weights import Weight
+
+
+def per_unit(values: Array, axis: int) -> Array:
+    """One value a unit in the shape in which they broadcast along an axis, counted from the end."""
+    return values.reshape(-1, *[1] * (-1 - axis))
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,8 @@ class Widened:
         axis: The axis of the units, counted from the end.
         units: How many units there were.
         lanes: How many lanes they became.
+        factor: By what each unit is multiplied, (units,), where every unit became one lane and that is a multiple of
+            it; None where lanes are made otherwise.
     """
 
     old: str
@@ -33,6 +42,7 @@ class Widened:
     axis: int
     units: int
     lanes: int
+    factor: Array | None = field(default=None, compare=False)
 
     def size(self, before: int | str | None) -> int | None:
         """How long the axis is that was so long before, where that is known; a unit can be a block of neighbours."""
@@ -64,7 +74,7 @@ class Place:
 
     Attributes:
         body: The body: the model's graph, a nested graph, or a function.
-        types: What is known of the types of its tensors: a graph that declares them, or the function itself.
+        types: The same as a graph that declares what is known of the types of its tensors.
         path: What its nodes' labels begin with.
         number: Which of the holder's bodies it is, or which of the model's functions.
         outer: The scope around it; None for the model's graph and for functions.
@@ -72,7 +82,7 @@ class Place:
     """
 
     body: Body
-    types: Body
+    types: onnx.GraphProto
     path: str = ""
     number: int = 0
     outer: Draft | None = None
@@ -124,11 +134,12 @@ class Draft:
         listed = frozenset(self.index.inputs & self.index.initializers.keys())
         overridable = listed if outer or proto.ir_version >= 4 else frozenset[str]()
         self.frozen = overridable if freeze else frozenset[str]()
-        self.constants: Constants = Constants(
-            self.index, model.folder, self.opset, overridable - self.frozen, outer.constants if outer else None
-        )
-        own = _declared(self.place.types)
+        own = types_in(self.place.types)
         self.types: MutableMapping[str, TensorType] = ChainMap(own, outer.types) if outer else own
+        around = outer.constants if outer else None
+        self.constants: Constants = Constants(
+            self.index, model.folder, self.opset, self.types, overridable - self.frozen, around
+        )
         self.widened: dict[str, Widened] = {}
         self.new: dict[str, NewConstant] = {}
         self.dropped: set[str] = set()
@@ -143,8 +154,9 @@ class Draft:
                 types = list(bodies(node))[number]
                 yield Place(body, types, f"{holder.label}/{name}/", number, self, holder)
         if self.place.body is self.model.proto.graph:
-            for number, function in enumerate(self.model.proto.functions):
-                yield Place(function, function, f"{_called(function)}/", number)
+            functions = self.model.proto.functions
+            for number, types in enumerate(typed_functions(self.model) if functions else ()):
+                yield Place(functions[number], types, f"{_called(functions[number])}/", number)
 
     def scopes(self) -> Iterator[Draft]:
         """This scope and all inside it, outer before inner."""
@@ -174,11 +186,3 @@ def _opset(importing: onnx.ModelProto | onnx.FunctionProto) -> int:
 
 def _called(function: onnx.FunctionProto) -> str:
     return ".".join(part for part in (function.domain, function.name, function.overload) if part)
-
-
-def _declared(body: Body) -> dict[str, TensorType]:
-    if isinstance(body, onnx.GraphProto):
-        return types_in(body)
-    declared = onnx.GraphProto(node=body.node, value_info=body.value_info)
-    declared.input.extend(value for value in body.value_info if value.name in body.input)
-    return types_in(declared)

@@ -14,8 +14,8 @@ from typing import Any
 
 import onnx
 
-from .constants import FOLDED
 from .draft import Draft, NewConstant, Widened
+from .filled import is_told
 from .index import Node
 from .linear import Change
 from .model import Model
@@ -32,11 +32,13 @@ class Edit:
         nodes: For each node that goes, the protos that take its place (none: it just goes).
         constants: New initializers by name.
         widened: Tensors whose units became lanes.
+        types: What is known of other new tensors.
     """
 
     nodes: Mapping[Node, tuple[onnx.NodeProto, ...]]
     constants: Mapping[str, NewConstant] = field(default_factory=dict)
     widened: tuple[Widened, ...] = ()
+    types: Mapping[str, TensorType] = field(default_factory=dict)
 
 
 def rewired(
@@ -72,15 +74,16 @@ def commit(draft: Draft, edit: Edit) -> None:
         index.names.add(name)
     forgotten: list[str] = []
     for node, protos in edit.nodes.items():
-        index.remove(node)
+        position = index.remove(node)
         forgotten.extend(node.inputs)
-        for proto in protos:
-            index.add(Node.of(proto, node.slot, node.path))
+        for number, proto in enumerate(protos):
+            index.add(Node.of(proto, node.slot, node.path), position + number)
             index.names.update((proto.name, *proto.output))
     for widened in edit.widened:
         draft.widened[widened.old] = widened
         if widened.old in draft.types:
             draft.types[widened.new] = _wider(draft.types[widened.old], widened)
+    draft.types.update(edit.types)
     _drop_unread(draft, forgotten)
     draft.replaced.update(edit.nodes)
 
@@ -90,7 +93,7 @@ def _wider(known: TensorType, widened: Widened) -> TensorType:
 
 
 def _drop_unread(draft: Draft, tensors: list[str]) -> None:
-    """Drop initializers that lost their last reader, and nodes that only computed a constant."""
+    """Drop initializers that lost their last reader, and nodes that only told what no run decides."""
     index = draft.index
     while tensors:
         name = tensors.pop()
@@ -100,7 +103,7 @@ def _drop_unread(draft: Draft, tensors: list[str]) -> None:
             del draft.new[name]
         elif name in index.initializers:
             draft.dropped.add(name)
-        elif (node := index.maker.get(name)) is not None and node.op in FOLDED and draft.constants.get(name):
+        elif (node := index.maker.get(name)) is not None and is_told(draft, node):
             index.remove(node)
             tensors.extend(node.inputs)
         elif name in index.captured:
@@ -113,7 +116,7 @@ def _release(draft: Draft, tensor: str) -> None:
     assert outer is not None
     assert holder is not None
     draft.index.captured.remove(tensor)
-    outer.index.release(holder, tensor)
+    outer.index.release(holder, draft.place.number, tensor)
     _drop_unread(outer, [tensor])
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import onnx
 
-from .constants import FOLDED
 from .draft import Draft
 from .edit import Edit, takes_initializers
 from .extract import reads
+from .filled import is_told
 from .index import Node
 
 
@@ -52,7 +52,7 @@ def exchange(draft: Draft, edit: Edit) -> Exchange:
 def _unread(
     draft: Draft, tensors: list[str], gone: set[Node], read: frozenset[str]
 ) -> Iterator[onnx.TensorProto | Node]:
-    """Initializers, and nodes that only compute a constant, of these tensors or behind them, that nobody reads then.
+    """Of these tensors or behind them, initializers, and nodes that tell what no run decides, that nobody reads then.
 
     Args:
         draft: The scope.
@@ -70,7 +70,7 @@ def _unread(
         maker = index.maker.get(name)
         if name in index.initializers:
             yield index.initializers[name]
-        elif maker is not None and maker not in gone and maker.op in FOLDED and draft.constants.get(name):
+        elif maker is not None and maker not in gone and is_told(draft, maker):
             gone = gone | {maker}
             tensors.extend(maker.inputs)
             yield maker

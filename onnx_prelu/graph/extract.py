@@ -19,13 +19,16 @@ class Source:
     Args:
         model: The model.
         bodies: The body in which the parts stand, after those around it.
+
+    Attributes:
+        makers: The node that makes a tensor, by the tensor's name.
     """
 
     def __init__(self, model: Model, bodies: Sequence[Body]) -> None:
         self.model = model
         graphs = [body for body in bodies if isinstance(body, onnx.GraphProto)]
         self._initializers = {tensor.name: tensor for graph in graphs for tensor in graph.initializer}
-        self._makers = {name: node for body in bodies for node in body.node for name in node.output if name}
+        self.makers = {name: node for body in bodies for node in body.node for name in node.output if name}
         functions = [body for body in bodies if isinstance(body, onnx.FunctionProto)]
         self._imports = functions[0].opset_import if functions else model.proto.opset_import
 
@@ -56,9 +59,9 @@ class Source:
             known.add(name)
             if name in self._initializers:
                 own[name] = self._initializers[name]
-            elif name in self._makers:
-                computed.append(self._makers[name])
-                wanted.extend(reads(self._makers[name]))
+            elif name in self.makers:
+                computed.append(self.makers[name])
+                wanted.extend(reads(self.makers[name]))
         proto = onnx.ModelProto()
         original = self.model.proto
         proto.ir_version = original.ir_version

@@ -8,7 +8,7 @@ once for each of its bodies.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -59,10 +59,11 @@ class Node:
 
 
 class Use(NamedTuple):
-    """One reading of a tensor: which node, and as which input (None: captured by one of its bodies)."""
+    """One reading of a tensor: which node, and as which input (None: captured by a body of it, and by which)."""
 
     node: Node
     position: int | None
+    body: int = 0
 
 
 class Index:
@@ -70,7 +71,7 @@ class Index:
 
     Attributes:
         maker: The node that makes a tensor; inputs and initializers have none.
-        readers: All uses of a tensor by nodes.
+        readers: All uses of a tensor by nodes: a dict for its keys, of which one more or less takes no time.
         inputs: The body's inputs.
         outputs: The body's outputs.
         initializers: Its initializers by name; a function has none.
@@ -89,7 +90,7 @@ class Index:
 
     def __init__(self, body: Body, path: str = "", names: set[str] | None = None, pinned: Iterable[str] = ()) -> None:
         self.maker: dict[str, Node] = {}
-        self.readers: dict[str, list[Use]] = defaultdict(list)
+        self.readers: dict[str, dict[Use, None]] = defaultdict(dict)
         self.inputs, self.outputs = set(_called(body.input)), set(_called(body.output))
         self.initializers = {tensor.name: tensor for tensor in _initializers(body)}
         self.captured = captured(body)
@@ -99,36 +100,39 @@ class Index:
         for slot, proto in enumerate(body.node):
             self.add(Node.of(proto, slot, path))
 
-    def add(self, node: Node) -> None:
-        """Take a node in, at the end of its slot."""
-        self.slots[node.slot].append(node)
+    def add(self, node: Node, position: int | None = None) -> None:
+        """Take a node in, at a position of its slot; at the end of it by default."""
+        slot = self.slots[node.slot]
+        slot.insert(len(slot) if position is None else position, node)
         for name in node.outputs:
             if name:
                 self.maker[name] = node
         for use, name in _uses(node):
-            self.readers[name].append(use)
+            self.readers[name][use] = None
 
-    def remove(self, node: Node) -> None:
-        """Take a node out. Its outputs have no maker until another node makes them."""
-        self.slots[node.slot].remove(node)
+    def remove(self, node: Node) -> int:
+        """Take a node out, and tell where in its slot it stood. Its outputs have no maker until another makes them."""
+        position = self.slots[node.slot].index(node)
+        del self.slots[node.slot][position]
         for name in node.outputs:
             if self.maker.get(name) is node:
                 del self.maker[name]
-        for name in {name for _, name in _uses(node)}:
-            self.readers[name] = [use for use in self.readers[name] if use.node is not node]
+        for use, name in _uses(node):
+            self.readers[name].pop(use, None)  # a body may have released it
+        return position
 
-    def release(self, holder: Node, tensor: str) -> None:
-        """One body of a node does not read a tensor any more."""
-        self.readers[tensor].remove(Use(holder, None))
+    def release(self, holder: Node, body: int, tensor: str) -> None:
+        """A body of a node, by its number, does not read a tensor any more."""
+        del self.readers[tensor][Use(holder, None, body)]
 
     def nodes(self) -> Iterator[Node]:
         """All nodes in order."""
         for slot in self.slots:
             yield from slot
 
-    def uses(self, tensor: str) -> list[Use]:
-        """All uses of a tensor by nodes."""
-        return self.readers.get(tensor, [])
+    def uses(self, tensor: str) -> Collection[Use]:
+        """All uses of a tensor by nodes, each once."""
+        return self.readers.get(tensor, {}).keys()
 
     def is_read(self, tensor: str) -> bool:
         """True if a node or the caller of the graph reads this tensor."""
@@ -166,9 +170,9 @@ def _uses(node: Node) -> Iterator[tuple[Use, str]]:
         if name:
             yield Use(node, position), name
     if node.proto.attribute:
-        for body in bodies(node.proto):
+        for number, body in enumerate(bodies(node.proto)):
             for name in captured(body):
-                yield Use(node, None), name
+                yield Use(node, None, number), name
 
 
 def captured(body: Body) -> set[str]:

@@ -41,17 +41,19 @@ class Place:
         units: How many units there are.
         block: How many neighbours along the axis belong to one unit; None where that is not known.
         rank: The tensor's rank, where it is known.
+        repeats: How many times all units stand along the axis, one run behind the other.
     """
 
     axis: int
     units: int
     block: int | None = 1
     rank: int | None = None
+    repeats: int = 1
 
     @property
     def size(self) -> int | None:
         """The length of the axis, where it is known."""
-        return None if self.block is None else self.units * self.block
+        return None if self.block is None else self.repeats * self.units * self.block
 
     @property
     def number(self) -> int | None:
@@ -68,29 +70,43 @@ class Constant:
         position: As which input.
         weight: Its values.
         axis: The axis of the units, or of blocks of neighbours that belong to one unit.
+        repeats: How many times all units stand along it.
     """
 
     node: Node
     position: int
     weight: Weight
     axis: int
+    repeats: int = 1
 
     def by_unit(self, units: int) -> Array:
         """The values as (units, k)."""
-        return np.moveaxis(self.weight.values(), self.axis, 0).reshape(units, -1)
+        return gathered(np.moveaxis(self.weight.values(), self.axis, 0), units, self.repeats)
 
     def take(self, units: int, lanes: Take) -> Change:
         """This constant with one slice, or block of slices, for each lane."""
-        wide = spread(lanes, self.weight.shape[self.axis] // units)
+        wide = spread(lanes, units, self.weight.shape[self.axis], self.repeats)
         return Change(self.node, self.position, self.weight.take(self.axis, wide.index, wide.factor))
 
 
-def spread(take: Take, block: int) -> Take:
-    """Where each unit is a block of neighbours: the same, for every one of them."""
-    if block == 1:
+def spread(take: Take, units: int, size: int, repeats: int = 1) -> Take:
+    """What is taken along an axis of this size, where each unit is a block of neighbours, in each of some runs.
+
+    >>> spread(Take(np.array([1]), np.array([3.0])), units=2, size=8, repeats=2).index
+    array([2, 3, 6, 7])
+    """
+    block = size // (units * repeats)
+    if size == units:
         return take
-    index = (take.index[:, None] * block + np.arange(block)).reshape(-1)
-    return Take(index, np.repeat(take.factor, block))
+    run = (take.index[:, None] * block + np.arange(block)).reshape(-1)
+    index = (np.arange(repeats)[:, None] * (units * block) + run).reshape(-1)
+    return Take(index, np.tile(np.repeat(take.factor, block), repeats))
+
+
+def gathered(slices: Array, units: int, repeats: int = 1) -> Array:
+    """(units, k): all that belongs to each unit, of slices along axis 0, laid out as in :func:`spread`."""
+    runs = slices.reshape(repeats, units, -1)
+    return np.moveaxis(runs, 1, 0).reshape(units, -1)
 
 
 @dataclass(frozen=True)

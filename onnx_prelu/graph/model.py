@@ -1,4 +1,4 @@
-"""Load and save: with its neighbours atomic, external and beside, the only room that knows files."""
+"""Load and save: with its neighbours atomic, external and data_files, the only room that knows files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import onnx_graphsurgeon as gs
 from google.protobuf.message import DecodeError, EncodeError
 
 from ..errors import BadInput, BadUsage
-from . import beside
+from . import data_files
 from .atomic import kind, replacing, target, write_text, writing
 from .exported import exported
 from .external import Place, files, is_external
@@ -28,9 +28,9 @@ __all__ = ["Model", "array", "load", "save", "serialized", "target", "tensors", 
 LIMIT = 2**31 - 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
-    """A loaded model. The proto is the truth and is never mutated; an edit makes a new one.
+    """A loaded model. The proto is the truth and is never mutated; an edit makes a new one. Two are never equal.
 
     Attributes:
         proto: The model. External tensors keep their ``external_data`` entries; nothing is read into it.
@@ -48,6 +48,11 @@ class Model:
     raw: bytes | None = None
     fresh: frozenset[str] = field(default=frozenset())
     data: tuple[Path, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What people call it: its path, or its graph's name where it came from memory."""
+        return str(self.path) if self.path is not None else self.proto.graph.name
 
     @property
     def read(self) -> tuple[Path, ...]:
@@ -191,10 +196,10 @@ def save(
     present = files(model.proto, model.folder)
     real = target(path, protect=[*protect, *model.read])
     with writing(path), ExitStack() as undo:
-        output = beside.Output(real, undo)
+        output = data_files.Output(real, undo)
         elsewhere = model.folder is not None and not model.folder.samefile(real.parent)
-        moved = beside.copy(present, output) if elsewhere else {}
-        places = beside.write(_leaving(model), output)
+        moved = data_files.copy(present, output) if elsewhere else {}
+        places = data_files.write(_leaving(model), output)
         saved = _relocated(model, moved, places)
         with replacing(real) as file:
             file.write(serialized(saved))
@@ -213,7 +218,7 @@ def _leaving(model: Model) -> list[onnx.TensorProto]:
     return [
         tensor
         for tensor in initializers(model.proto)
-        if tensor.name in model.fresh and len(tensor.raw_data) > beside.SMALL
+        if tensor.name in model.fresh and len(tensor.raw_data) > data_files.SMALL
     ]
 
 

@@ -13,36 +13,37 @@ from ..errors import Refused
 from .affine import AFFINE
 from .between import BETWEEN, Step
 from .draft import Draft
-from .index import Use
+from .index import Node, Use
 from .kinds import KINDS, OPS
-from .linear import Change, Linear, Place, spread
+from .linear import Change, Linear, Place, gathered, spread
 from .weights import Take
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A linear layer that reads units, each as a block of its inputs.
+    """A linear layer that reads units, each as blocks of its inputs.
 
     Attributes:
         layer: The layer.
         units: How many units it reads.
+        repeats: How many times all units stand along its inputs.
     """
 
     layer: Linear
     units: int
-
-    @property
-    def block(self) -> int:
-        """How many neighbouring inputs are one unit."""
-        return self.layer.inputs // self.units
+    repeats: int = 1
 
     def columns(self) -> Array:
         """(units, q) stored weights, one row a unit."""
-        return self.layer.columns().reshape(self.units, -1)
+        return gathered(self.layer.columns(), self.units, self.repeats)
+
+    def spread(self, take: Take) -> Take:
+        """What is taken of the inputs where this is taken of the units."""
+        return spread(take, self.units, self.layer.inputs, self.repeats)
 
     def take_columns(self, lanes: Lanes) -> Change:
         """The matrix that the layer has after units were replaced by lanes."""
-        return self.layer.take_columns(spread(Take(lanes.unit, lanes.out), self.block))
+        return self.layer.take_columns(self.spread(Take(lanes.unit, lanes.out)))
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,11 @@ class Readers:
 
     steps: tuple[Step, ...] = ()
     layers: tuple[Reading, ...] = ()
+
+    @property
+    def grouped(self) -> bool:
+        """Whether some layer has groups, inside of which units have to stay."""
+        return any(reading.layer.groups > 1 for reading in self.layers)
 
     def kin(self, units: int) -> Array:
         """(units, k) stored values that have to be equal where two units are one unit in two directions."""
@@ -82,18 +88,40 @@ def readers(draft: Draft, tensor: str, place: Place) -> Readers:
     while waiting:
         name, at = waiting.pop()
         for use in draft.index.uses(name):
-            first = use.position == 0 or (use.position == 1 and use.node.op in AFFINE)
-            row = BETWEEN.get(use.node.op) if first else None
-            if row is None:
-                layers.append(_reading(draft, use, at))
-                continue
-            step = row(draft, use, at)
-            output = step.node.outputs[0]
-            if output in draft.index.outputs:
-                raise Refused("graph-output", f"'{output}' is an output of the graph", step.node.label)
-            steps.append(step)
-            waiting.append((output, step.output))
+            found = reader(draft, use, at)
+            if isinstance(found, Reading):
+                layers.append(found)
+            else:
+                steps.append(found)
+                waiting.append((found.node.outputs[0], found.output))
     return Readers(tuple(steps), tuple(layers))
+
+
+def reader(draft: Draft, use: Use, place: Place) -> Step | Reading:
+    """What one use of units is: a step to further readers, or a layer.
+
+    Raises:
+        Refused: ``graph-output``; ``consumer-not-linear``, or what the rows of between.py and the kinds of layers
+            refuse.
+    """
+    first = use.position == 0 or (use.position == 1 and use.node.op in AFFINE)
+    row = BETWEEN.get(use.node.op) if first else None
+    if row is None:
+        return _reading(draft, use, place)
+    step = row(draft, use, place)
+    refuse_output(draft, step.node)
+    return step
+
+
+def refuse_output(draft: Draft, node: Node) -> None:
+    """Refuse a node whose result is read from outside.
+
+    Raises:
+        Refused: ``graph-output``.
+    """
+    output = node.outputs[0]
+    if output in draft.index.outputs:
+        raise Refused("graph-output", f"'{output}' is an output of the graph", node.label)
 
 
 def _reading(draft: Draft, use: Use, place: Place) -> Reading:
@@ -110,10 +138,10 @@ def _reading(draft: Draft, use: Use, place: Place) -> Reading:
     layer = reader(draft, node)
     if layer.input_axis != place.axis:
         raise Refused("consumer-not-linear", f"the {node.op} does not sum over the units", node.label)
-    if layer.inputs % place.units or place.size not in (None, layer.inputs):
+    if layer.inputs % (place.units * place.repeats) or place.size not in (None, layer.inputs):
         text = f"the {node.op} has {layer.inputs} inputs, and there are {place.units} units"
         raise Refused("unsupported-layout", text, node.label)
-    if place.units % layer.groups:
+    if place.units % layer.groups or (place.repeats > 1 and layer.groups > 1):
         text = f"the {node.op} splits units: {place.units} of them stand in {layer.groups} groups"
         raise Refused("group-layout", text, node.label)
-    return Reading(layer, place.units)
+    return Reading(layer, place.units, place.repeats)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from onnx import (
     AttributeProto,
@@ -14,6 +15,7 @@ from onnx import (
     NodeProto,
     TensorProto,
     ValueInfoProto,
+    checker,
     numpy_helper,
     shape_inference,
 )
@@ -33,6 +35,8 @@ _PACKED = {
     "FLOAT6E2M3": 6,
     "FLOAT6E3M2": 6,
 }  # bits
+_Sizes = tuple[tuple[str, tuple[int, ...]], ...]
+_TYPED: WeakKeyDictionary[Model, dict[_Sizes, GraphProto]] = WeakKeyDictionary()
 _HOLDERS = (AttributeProto.TENSOR, AttributeProto.GRAPH, AttributeProto.GRAPHS)
 
 
@@ -87,7 +91,7 @@ def infer(model: Model, inputs: Mapping[str, Sequence[int]] | None = None) -> di
         model: The model.
         inputs: Shapes to take for graph inputs, by name, in place of the declared ones: those of a run, in which
             other inputs that have an initializer keep its value. Symbolic dimensions that the model declares for
-            other tensors than inputs do not count then.
+            other tensors than inputs do not count then, unless all of this is as it is declared.
 
     Returns:
         The inputs, the initializers (sparse ones too) and the outputs of nodes of which something is known.
@@ -103,12 +107,32 @@ def typed(model: Model, inputs: Mapping[str, Sequence[int]] | None = None) -> Gr
     """The model's graph with the type of every tensor that :func:`infer` knows declared in it, and no large values.
 
     Nested graphs have theirs declared as well; :func:`types_in` reads them. Nodes that only compute a shape may be
-    gone from the top level.
+    gone from the top level. A model is never mutated, so each is inferred once for the same sizes; the graph that is
+    returned is not to be changed.
     """
-    lean = _lean_model(model)
-    if inputs:
-        _fix(lean.graph, inputs)
-        _take_values(lean, inputs)
+    known, sizes = _TYPED.setdefault(model, {}), _beyond_declared(model.proto, inputs or {})
+    if sizes not in known:
+        lean = lean_model(model)
+        if sizes:
+            _fix(lean.graph, dict(sizes))
+            _take_values(lean, dict(sizes))
+        known[sizes] = settled(lean)
+    return known[sizes]
+
+
+def _beyond_declared(proto: ModelProto, inputs: Mapping[str, Sequence[int]]) -> _Sizes:
+    """The sizes of a run; nothing where they are those that the model declares, and no input has a value to take."""
+    graph = proto.graph
+    sizes = tuple((name, tuple(shape)) for name, shape in sorted(inputs.items()))
+    declared = {info.name: known.fixed for info in graph.input if (known := _declared(info))}
+    overridable = any(tensor.name in declared for tensor in graph.initializer)
+    if overridable or any(declared.get(name) != shape for name, shape in sizes):
+        return sizes
+    return ()
+
+
+def settled(lean: ModelProto) -> GraphProto:
+    """The graph of a model without large values, with all types declared in it; the model is changed on the way."""
     graph, known = _inferred(lean), constants(lean)
     while len(shapes := _fixed(found := types_in(graph))) < len(found) and settle(lean, shapes, known):
         graph = _inferred(lean)
@@ -118,7 +142,7 @@ def typed(model: Model, inputs: Mapping[str, Sequence[int]] | None = None) -> Gr
 def _inferred(model: ModelProto) -> GraphProto:
     try:
         return shape_inference.infer_shapes(model, data_prop=True).graph
-    except (shape_inference.InferenceError, RuntimeError, ValueError, IndexError):
+    except (checker.ValidationError, shape_inference.InferenceError, RuntimeError, ValueError, IndexError):
         # All that C++ throws at a model that it cannot make sense of. Such a model may still run.
         return model.graph
 
@@ -180,7 +204,12 @@ def _take_values(model: ModelProto, fed: Collection[str]) -> None:
         model.graph.input.extend(left)
 
 
-def _lean_model(model: Model) -> ModelProto:
+def lean_model(model: Model) -> ModelProto:
+    """A copy of what inference reads of a model, in which large tensors have a type and a shape and no values.
+
+    Raises:
+        BadInput: A small external tensor cannot be read.
+    """
     proto = model.proto
     lean = ModelProto(ir_version=proto.ir_version)
     lean.opset_import.extend(proto.opset_import)

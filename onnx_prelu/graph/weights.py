@@ -98,6 +98,14 @@ class Weight:
             return self
         return Weight(lambda: np.ascontiguousarray(np.broadcast_to(self.stored(), shape)), shape, self.dtype)
 
+    def viewed(self, axes: tuple[int, ...], shape: tuple[int, ...]) -> Weight:
+        """This weight with its axes in another order and then in another shape, as an array of its own."""
+        return Weight(lambda: self.stored().transpose(axes).reshape(shape), shape, self.dtype)
+
+    def reshaped(self, shape: tuple[int, ...]) -> Weight:
+        """This weight in another shape, as an array of its own; itself where it has that shape."""
+        return self if shape == self.shape else self.viewed(tuple(range(len(self.shape))), shape)
+
     def stored(self) -> NDArray[Any]:
         """The array to store: factors multiplied in float64, rounded once to the dtype. ±1 keeps every bit."""
         array = self.load()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+import numpy as np
 import onnx
 
 from ..algebra.lanes import Lanes
@@ -67,16 +68,46 @@ class Behind:
         made.metadata_props.extend(self.last.proto.metadata_props)
         return made
 
-    def concat(self, inputs: list[str], output: str) -> onnx.NodeProto:
-        """A Concat along the units.
+    def halves(self, inputs: list[str], output: str) -> Nodes:
+        """Two lanes of every unit out of two tensors: first all of the one, then all of the other.
+
+        Where a layer behind is grouped, they stand unit by unit, as those of :meth:`Lanes.by_unit` do.
 
         Raises:
-            Refused: ``unknown-shape``.
+            Refused: ``unknown-shape``, ``opset``, ``group-layout``.
         """
+        if self.after.grouped:
+            return self._unit_by_unit(inputs, output)
         axis = self.place.axis if self.place.number is None else self.place.number
         if axis < 0 and self.draft.opset < 11:
             text = f"before opset 11 Concat counts axes from the front, and the rank of '{self.x}' is not known"
             raise Refused("unknown-shape", text, self.last.label)
+        return (self.concat(inputs, output, axis),)
+
+    def _unit_by_unit(self, inputs: list[str], output: str) -> Nodes:
+        """A Concat along the axis behind the units, and a Reshape that counts each half of it as a lane.
+
+        (N, C, H, W) and (N, C, H, W)  ─► Concat ─►  (N, C, 2·H, W)  ─► Reshape ─►  (N, 2·C, H, W)
+        """
+        unit, shape, label = self.place.number, self.draft.shape(self.x), self.last.label
+        if unit is None or self.place.rank is None:
+            raise Refused(
+                "unknown-shape", f"lanes cannot be put unit by unit: the rank of '{self.x}' is unknown", label
+            )
+        if unit + 1 == self.place.rank:
+            text = f"lanes cannot be put unit by unit: '{self.x}' has no axis behind that of its units"
+            raise Refused("group-layout", text, label)
+        if self.draft.opset < 5:
+            raise Refused("opset", "before opset 5 the shape of a Reshape is an attribute", label)
+        sizes = np.zeros(self.place.rank, np.int64)  # 0: as it was
+        behind = None if shape is None else shape[unit + 1]
+        sizes[unit : unit + 2] = 2 * self.place.units, behind if isinstance(behind, int) and behind else -1
+        pair = self.names.new(self.y, "pair")
+        reshape = self.node("Reshape", [pair, self.constant(Weight.of(sizes), self.last.name, "shape")], output)
+        return (self.concat(inputs, pair, unit + 1), reshape)
+
+    def concat(self, inputs: list[str], output: str, axis: int) -> onnx.NodeProto:
+        """A Concat in the place of the activation."""
         made = self.node("Concat", inputs, output)
         made.attribute.append(onnx.helper.make_attribute("axis", axis))
         return made
@@ -103,6 +134,15 @@ class Behind:
             self.constants[name] = NewConstant(change.weight, change.node.inputs[change.position])
         return rewired(node, named, named, self.rename)
 
+    def layer(self, reading: Reading) -> Nodes:
+        """A layer behind the activation with the columns of the lanes.
+
+        Raises:
+            Refused: ``overflow``.
+        """
+        change = reading.take_columns(self.lanes)
+        return (self.rewired(change.node, [change]),)
+
     def plan(
         self,
         region: tuple[Node, ...],
@@ -125,8 +165,8 @@ class Behind:
         nodes |= {reading.layer.weight.node: layer(reading) for reading in self.after.layers}
         axes = {self.y: self.place.axis}
         axes |= {name: step.output.axis for step in steps for name in step.node.outputs if name}
-        size = len(self.lanes)
-        widened = tuple(Widened(old, new, axes[old], self.place.units, size) for old, new in self.rename.items())
+        size, units = len(self.lanes), self.place.units
+        widened = tuple(Widened(old, self.rename[old], axis, units, size) for old, axis in axes.items())
         between = tuple(step.node for step in steps)
         return Plan(
             form=self.form,

@@ -9,29 +9,38 @@ made by anything. In a chain, every inner matrix doubles once, where split doubl
     tied:     z ─► PRelu(a) ─► Gemm(V)    becomes    z ─┬───────► Concat ─► Relu ─► Gemm([V, V·(−a)])
                                                         └─► Neg ──┘
 
+Before layers with groups the two lanes of a unit stand next to each other: the halves meet along the axis behind the
+units, and a Reshape counts them as units.
+
 In tied, V stays stored as it is: [V, V·(−a)] is made of it by a Mul and a Concat of constants, which a runtime folds
 when it loads the model.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
 import numpy as np
 import onnx
 
 from ..algebra.floats import Array
-from ..algebra.lanes import concat, tied
+from ..algebra.lanes import Lanes, concat, tied
 from ..errors import Refused
 from ..graph.build import supports
 from ..graph.constants import is_float
 from ..graph.draft import Draft
 from ..graph.edit import rewired
-from ..graph.linear import Place, spread
+from ..graph.linear import Change, Place
 from ..graph.readers import Readers, Reading, readers
 from ..graph.weights import Take, Weight
 from .behind import Behind, Nodes
 from .plan import Plan
-from .sites import Site, check_shape, working_type
+from .sites import Site, working_type
+from .slope_fit import check_shape
 from .wide import refuse_overflow
+
+Found = TypeVar("Found")
 
 
 def plan_concat(draft: Draft, site: Site) -> Plan:
@@ -46,17 +55,12 @@ def plan_concat(draft: Draft, site: Site) -> Plan:
             :func:`~onnx_prelu.graph.readers.readers` refuses.
         BadInput: The slope does not broadcast.
     """
-    _require_ops(draft, site, ("Relu", "Concat"))
-    place, after, slopes = _behind(draft, site)
-    behind = Behind(draft, "concat", site.node, site.x, site.y, place, after, concat(slopes))
+    require_ops(draft, site, ("Relu", "Concat"))
+    place, after, slopes = units_behind(draft, site, readers)
+    behind = Behind(draft, "concat", site.node, site.x, site.y, place, after, _arranged(concat(slopes), after))
     relu = behind.names.new(site.y, "relu")
-    activation = (behind.node("Relu", [site.x], relu), behind.concat([site.x, relu], behind.result))
-
-    def layer(reading: Reading) -> Nodes:
-        change = reading.take_columns(behind.lanes)
-        return (behind.rewired(change.node, [change]),)
-
-    return behind.plan(site.region, activation, layer)
+    activation = (behind.node("Relu", [site.x], relu), *behind.halves([site.x, relu], behind.result))
+    return behind.plan(site.region, activation, behind.layer)
 
 
 def plan_tied(draft: Draft, site: Site) -> Plan:
@@ -69,27 +73,34 @@ def plan_tied(draft: Draft, site: Site) -> Plan:
         Refused: What :func:`plan_concat` refuses.
         BadInput: The slope does not broadcast.
     """
-    _require_ops(draft, site, ("Neg", "Concat", "Relu", "Mul"))
+    require_ops(draft, site, ("Neg", "Concat", "Relu", "Mul"))
     if draft.opset < 7:
         raise Refused("opset", "a weight times a slope needs broadcasting, of opset 7", site.node.label)
-    place, after, slopes = _behind(draft, site)
-    behind = Behind(draft, "tied", site.node, site.x, site.y, place, after, tied(slopes))
+    place, after, slopes = units_behind(draft, site, readers)
+    behind = Behind(draft, "tied", site.node, site.x, site.y, place, after, _arranged(tied(slopes), after))
     negated, both = behind.names.new(site.y, "neg"), behind.names.new(site.y, "concat")
     activation = (
         behind.node("Neg", [site.x], negated),
-        behind.concat([site.x, negated], both),
+        *behind.halves([site.x, negated], both),
         behind.node("Relu", [both], behind.result),
     )
     return behind.plan(site.region, activation, lambda reading: _tied_layer(behind, slopes, reading))
+
+
+def _arranged(lanes: Lanes, after: Readers) -> Lanes:
+    """The lanes in the order in which :meth:`~onnx_prelu.passes.behind.Behind.halves` puts them."""
+    return lanes.by_unit() if after.grouped else lanes
 
 
 def _tied_layer(behind: Behind, slopes: Array, reading: Reading) -> Nodes:
     """A layer whose matrix is made of the stored one: Concat(V, Mul(V, −a))."""
     change = reading.take_columns(behind.lanes)
     refuse_overflow(change)
+    if behind.after.grouped or reading.repeats > 1:
+        return _tied_in_a_view(behind, slopes, reading, change)
     matrix, node = reading.layer.weight, change.node
     stored, axis, rank = node.inputs[change.position], 1 - matrix.axis, len(matrix.weight.shape)
-    factor = spread(Take(np.arange(len(slopes)), -slopes), reading.block).factor
+    factor = reading.spread(Take(np.arange(len(slopes)), -slopes)).factor
     value = factor.reshape(-1, *[1] * (rank - 1 - axis)).astype(matrix.weight.dtype)
     minus_a = behind.constant(Weight.of(value), behind.last.name, "minus_slope")
     half, whole = behind.names.new(stored, "times_slope"), behind.names.new(stored, behind.form)
@@ -100,8 +111,39 @@ def _tied_layer(behind: Behind, slopes: Array, reading: Reading) -> Nodes:
     )
 
 
-def _require_ops(draft: Draft, site: Site, ops: tuple[str, ...]) -> None:
-    """Refuse a type in which there are no layers, ops that do not exist, and slopes of the wrong shape."""
+def _tied_in_a_view(behind: Behind, slopes: Array, reading: Reading, change: Change) -> Nodes:
+    """The same where the halves of V are not two blocks: a view, (groups, before, units of a group, rest), is doubled.
+
+    Lanes that stand unit by unit are doubled along the rest, others along the units, which can stand several times.
+    """
+    matrix, node = reading.layer.weight, change.node
+    stored, axis = node.inputs[change.position], 1 - matrix.axis
+    shape = matrix.weight.shape
+    groups, before = (reading.layer.groups, shape[0]) if axis else (1, 1)
+    sizes = (groups, before // groups * reading.repeats, reading.units // groups, -1)
+    value = -slopes.reshape(groups, 1, -1, 1).astype(matrix.weight.dtype)
+    name, meeting = behind.last.name, 3 if behind.after.grouped else 2
+    view = behind.constant(Weight.of(np.array(sizes, np.int64)), name, "view")
+    minus_a = behind.constant(Weight.of(value), name, "minus_slope")
+    wide = behind.constant(Weight.of(np.array(change.weight.shape, np.int64)), name, "kernel")
+    viewed, half = behind.names.new(stored, "view"), behind.names.new(stored, "times_slope")
+    pair, whole = behind.names.new(stored, "pair"), behind.names.new(stored, behind.form)
+    return (
+        onnx.helper.make_node("Reshape", [stored, view], [viewed], behind.names.new(node.name, "reshape")),
+        onnx.helper.make_node("Mul", [viewed, minus_a], [half], behind.names.new(node.name, "mul")),
+        onnx.helper.make_node("Concat", [viewed, half], [pair], behind.names.new(node.name, "concat"), axis=meeting),
+        onnx.helper.make_node("Reshape", [pair, wide], [whole], behind.names.new(node.name, "reshape")),
+        rewired(node, [change], {change: whole}, behind.rename),
+    )
+
+
+def require_ops(draft: Draft, site: Site, ops: Iterable[str]) -> None:
+    """Refuse a type in which there are no layers, ops that do not exist, and slopes of the wrong shape.
+
+    Raises:
+        Refused: ``dtype``, ``type-unknown``, ``opset``, ``slope-enlarges``, ``slope-misaligned``.
+        BadInput: The slope does not broadcast.
+    """
     label, dtype = site.node.label, working_type(draft, site)
     if not is_float(dtype):
         raise Refused("dtype", f"'{site.x}' is of type {dtype}, in which no wide layers are made", label)
@@ -111,10 +153,19 @@ def _require_ops(draft: Draft, site: Site, ops: tuple[str, ...]) -> None:
     check_shape(draft, site)
 
 
-def _behind(draft: Draft, site: Site) -> tuple[Place, Readers, Array]:
-    """Where the units lie, all that reads them (layers without groups, and steps on the way), and their slopes.
+def units_behind(draft: Draft, site: Site, find: Callable[[Draft, str, Place], Found]) -> tuple[Place, Found, Array]:
+    """Where the units lie, all that reads them, and their slopes.
 
     One slope for all says nothing of the axis: then it is the one that the layers sum over.
+
+    Args:
+        draft: The working copy.
+        site: The site.
+        find: Finds all that reads units at a place, as :func:`~onnx_prelu.graph.readers.readers` does, or refuses.
+
+    Raises:
+        Refused: ``graph-output``, ``no-consumer``, ``runtime-slope``, ``slope-not-per-unit``, ``unknown-shape``, or
+            what ``find`` refuses.
     """
     label = site.node.label
     if site.y in draft.index.outputs:
@@ -124,14 +175,10 @@ def _behind(draft: Draft, site: Site) -> tuple[Place, Readers, Array]:
     refusals: list[Refused] = []
     for place in _places(draft, site):
         try:
-            after = readers(draft, site.y, place)
+            after = find(draft, site.y, place)
         except Refused as refused:
             refusals.append(refused)
             continue
-        for reading in after.layers:
-            if reading.layer.groups > 1:
-                text = "its groups would not keep whole units: the lanes of one stand in both halves"
-                raise Refused("group-layout", text, reading.layer.nodes[0].label)
         return place, after, site.slope.shrunk().per_unit(place.units, place.axis, label)
     raise refusals[0]
 

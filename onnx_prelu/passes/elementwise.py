@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import onnx
 
 from ..algebra.floats import Array
 from ..algebra.forms import Proof, RuntimeSlope, prove, prove_runtime, spell
@@ -18,7 +19,8 @@ from ..graph.build import Fragment, Names
 from ..graph.draft import Draft, NewConstant
 from ..graph.edit import Edit
 from .plan import Plan
-from .sites import Site, check_shape, working_type
+from .sites import Site, working_type
+from .slope_fit import check_shape
 from .slope_shapes import reshaped
 
 
@@ -47,15 +49,7 @@ def plan_elementwise(form: str, draft: Draft, site: Site, *, slope_shape: str = 
     reshapes = bool(slope_shape) and argument is not site.slope.value and site.slope.value is not None
     if spell(proof, argument) == site.spelling and not reshapes:
         raise Refused("same-form", f"the site is written as {form} already", site.node.label)
-    fragment = Fragment(Names(draft.index), site.node, site.y, draft.opset, dtype)
-    operands = [name for node in site.region for name in node.inputs if name and draft.constants.get(name)]
-    for name in operands:
-        weight = draft.constants.get(name)
-        if weight is not None and weight.dtype == dtype:
-            fragment.reuse(weight.values(), name)
-    nodes = fragment.write(proof.expression, site.x, argument)
-    like = operands[0] if operands else ""
-    constants = {name: NewConstant(weight, like) for name, weight in fragment.constants.items()}
+    nodes, constants = write(draft, Names(draft.index), site, proof, argument)
     edit = Edit({node: nodes if node is site.node else () for node in site.region}, constants)
     equal_bits = proof.equal_bits and site.correctly_rounded
     return Plan(
@@ -70,6 +64,28 @@ def plan_elementwise(form: str, draft: Draft, site: Site, *, slope_shape: str = 
         y=(site.y,),
         unit_axis=site.slope.shrunk().unit_axis,
     )
+
+
+def write(
+    draft: Draft, names: Names, site: Site, proof: Proof, slope: Array | RuntimeSlope
+) -> tuple[tuple[onnx.NodeProto, ...], dict[str, NewConstant]]:
+    """The nodes of a proved expression from the site's x to its y, and the constants that it does not have already.
+
+    Raises:
+        Refused: ``opset``.
+    """
+    dtype = working_type(draft, site)
+    fragment = Fragment(names, site.node, site.y, draft.opset, dtype)
+    gone = {name for node in site.region for name in node.outputs}
+    read = [name for node in site.region for name in node.inputs if name and name not in gone]
+    operands = [name for name in read if draft.constants.get(name)]
+    for name in operands:
+        weight = draft.constants.get(name)
+        if weight is not None and weight.dtype == dtype:
+            fragment.reuse(weight.values(), name)
+    nodes = fragment.write(proof.expression, site.x, slope)
+    like = operands[0] if operands else ""
+    return nodes, {name: NewConstant(weight, like) for name, weight in fragment.constants.items()}
 
 
 def _written(draft: Draft, site: Site, slope_shape: str) -> Array | RuntimeSlope:

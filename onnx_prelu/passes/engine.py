@@ -1,70 +1,31 @@
 """The engine: every site once, planned against the draft as it is then, and committed.
 
-Each commit removes one site for good (see the policies in choose.py), so this is a fixpoint in one round; folds come
-after the spelled sites, from the first layer to the last.
+Each commit removes one site for good (see the policies in choose.py), so this is a fixpoint in one round; a form that
+moves an activation leaves a site that is offered again, one MaxPool further on. Folds come after the spelled sites,
+from the first layer to the last.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ..errors import BadUsage, Reason, Refused
+from ..errors import Reason, Refused
 from ..graph.draft import Draft
 from ..graph.edit import commit
 from ..graph.index import Node
-from .choose import Choice, Policy, SlopeSummary, attempt, choose, misfit, nothing_asked
+from .choice import Choice, SlopeSummary
+from .choose import Policy, attempt, choose, misfit, nothing_asked
 from .fold import plan_fold
 from .neighbours import maker_of, readers_of
-from .patterns import matches, require_match
+from .patterns import Scope
 from .placed import Placed
 from .plan import Plan
 from .repair import denormals_made, odd_slope, repeated_slope
-from .sites import Site, Slope, find_sites, named, names_of, require_broadcast
+from .sites import Site, Slope, find_sites, left_site, named, names_of
+from .slope_fit import require_broadcast
 from .unite import plan_unite
-
-ALSO: tuple[str, ...] = ("Abs",)
-"""What ``--also`` takes."""
-
-
-@dataclass(frozen=True)
-class Scope:
-    """Which sites the user means: exact names first, then globs.
-
-    Attributes:
-        only: Patterns of which a site has to match one; empty for all sites.
-        skip: Patterns that exclude a site.
-        also: Ops that count as PReLUs though they have a name of their own, of :data:`ALSO`.
-
-    Raises:
-        BadUsage: ``also`` names another op.
-    """
-
-    only: tuple[str, ...] = ()
-    skip: tuple[str, ...] = ()
-    also: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        for op in self.also:
-            if op not in ALSO:
-                raise BadUsage(f"--also {op} is not known", todo=f"take one of {', '.join(ALSO)}")
-
-    def among(self, names: Sequence[str]) -> Callable[[Sequence[str]], bool]:
-        """A predicate that tells of a site, by its names, whether it is meant.
-
-        Args:
-            names: All names that sites have.
-
-        Raises:
-            BadUsage: A pattern matches none of them.
-        """
-        known = frozenset(names)
-        for option, patterns in (("--only", self.only), ("--skip", self.skip)):
-            for pattern in patterns:
-                require_match(option, pattern, names, known)
-        only, skip = self.only or ("*",), self.skip
-        return lambda site: matches(only, site, known) and not matches(skip, site, known)
 
 
 def rewrite_sites(draft: Draft, policy: Policy, scope: Scope) -> list[tuple[Plan | None, Choice]]:
@@ -84,14 +45,33 @@ def rewrite_sites(draft: Draft, policy: Policy, scope: Scope) -> list[tuple[Plan
             if meant(names):
                 require_broadcast(body.draft, site)
                 notes = tuple(odd_slope(body.draft, site))
-                plan, choice = choose(body.draft, site, asked(names))
-                if plan is not None:
-                    commit(body.draft, plan.edit)
+                plan, choice = _settled(body.draft, site, asked(names))
                 decided.append((plan, replace(choice, notes=notes)))
         for node in body.relus:
             if meant(names_of(node)):
                 decided.extend(_fold(body.draft, node, policy))
     return decided
+
+
+def _settled(draft: Draft, site: Site, policy: Policy) -> tuple[Plan | None, Choice]:
+    """Choose a form for a site and commit it; what it leaves elsewhere is a site again, which nobody asked for by name.
+
+    That ends: an activation only ever moves past a MaxPool, and no form takes one back.
+    """
+    plan, choice = choose(draft, site, policy)
+    if plan is None:
+        return None, choice
+    commit(draft, plan.edit)
+    forms: list[str] = []
+    for left in plan.left:
+        inner, made = _settled(draft, left_site(draft, left.y, left.slope), replace(policy, asked=None))
+        forms.append(made.form or "it is")
+        plan = plan if inner is None else plan.followed(inner)
+    if plan.left:
+        reason = f"its activation is then written as {' and '.join(dict.fromkeys(forms))}"
+        exactness = "equal bits" if plan.equal_bits else "rounding"
+        choice = replace(choice, reason="; ".join(filter(None, (choice.reason, reason))), exactness=exactness)
+    return plan, choice
 
 
 @dataclass(frozen=True)

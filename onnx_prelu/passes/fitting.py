@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..graph.draft import Draft
-from .choose import Choice
+from .choice import Choice
 from .sites import find_sites
 from .targets import Target
 

@@ -8,6 +8,8 @@ keeps slope 0. Weights of units that stay are not touched: their bits are the st
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -19,10 +21,13 @@ from ..algebra.recovery import Pairs, fold_pairs
 from ..errors import Refused
 from ..graph.build import Names, supports
 from ..graph.draft import Draft, NewConstant
+from ..graph.edit import Edit
 from ..graph.index import Node
+from ..graph.linear import Linear
 from ..graph.weights import Take, Weight
 from .plan import Plan, Seam
 from .slope_shapes import Shape, reshaped
+from .step import is_step
 from .wide import Layers, layers_around, put_lanes, wide_plan
 
 
@@ -78,8 +83,23 @@ def plan_fold(draft: Draft, node: Node, *, slope_shape: str = "") -> Plan:
     loose = int(np.sum(~pairs.determined))
     if loose:
         note += f"; {loose} slopes are one of several floats that give the stored weights"
-    seam = _seam(rows, pairs)
-    return wide_plan("fold", node, edit, layers, (node,), lanes, seam, note)
+    plan = wide_plan("fold", node, edit, layers, (node,), lanes, _seam(rows, pairs), note)
+    steps = [] if layers.after.steps else [reading.layer for reading in layers.after.layers if is_step(reading, lanes)]
+    return _without_step(plan, steps[0]) if len(layers.after.layers) == len(steps) == 1 else plan
+
+
+def _without_step(plan: Plan, step: Linear) -> Plan:
+    """The plan with the PRelu in the place of the layer behind it too, which would only give back what it reads."""
+    (prelu,) = plan.edit.nodes[plan.node]
+    made = prelu.output[0]
+    prelu.output[0] = step.y
+    (gone,) = plan.edit.nodes[step.weight.node]
+    edit = Edit(
+        {**plan.edit.nodes, plan.node: (prelu,), step.weight.node: ()},
+        {name: constant for name, constant in plan.edit.constants.items() if name not in gone.input},
+        tuple(widened for widened in plan.edit.widened if widened.new != made),
+    )
+    return replace(plan, edit=edit)
 
 
 def _with_size(shape: Shape, axis: int, size: int) -> Shape:

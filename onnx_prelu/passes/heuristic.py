@@ -15,10 +15,15 @@ leave that layout. So, in this order (docs/fast.md has the measurements):
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from ..errors import Refused
 from ..graph.draft import Draft
+from ..graph.producer import producer
+from ..graph.readers import readers
+from .beside import units_behind
+from .fast import comp, dwcat
 from .neighbours import maker_of, readers_of
 from .sites import Site
 
@@ -47,7 +52,13 @@ IN_LAYOUT = frozenset(
 )  # fmt: skip
 """The ops that run in the blocked layout where what they read is in it."""
 
-BETWEEN_CONVS: tuple[str, ...] = ("skip", "mirror-min")
+CHEAP_LAYER = 27
+"""Products a value of a layer that may be computed on two halves apart: a 3x3 Conv over 3 channels has so many."""
+
+COMP_PAYS, DWCAT_PAYS = 16.0, 2.25
+"""Up to so many products a value, see :func:`~.fast.comp.products` and :func:`~.fast.dwcat.products`."""
+
+BETWEEN_CONVS: tuple[str, ...] = ("fold2", "gauge", "skip")
 ELSEWHERE: tuple[str, ...] = ("max", "mirror-min", "mirror")
 
 
@@ -72,18 +83,38 @@ def likely(runtime: Runtime) -> Callable[[Draft, Site], tuple[str, ...]]:
 def _likely(draft: Draft, site: Site, runtime: Runtime) -> tuple[str, ...]:
     if runtime.provider != "cpu" or runtime.release < FUSES_LEAKYRELU:
         return ("prelu",)  # elsewhere PRelu is one pass like any other, and nothing but Relu is fused
-    if between_convs(draft, site):
-        return ("leakyrelu", *_in_layout(draft, site, runtime), "prelu")
-    if runtime.release < SLOW_PRELU or _elements(draft, site) <= SMALL:
-        return ("leakyrelu", "prelu")
-    return ("leakyrelu", *ELSEWHERE, "prelu")
+    slow = runtime.release >= SLOW_PRELU and _elements(draft, site) > SMALL
+    inside = _in_layout(draft, site, runtime) if between_convs(draft, site) else ()
+    return ("leakyrelu", *inside, *(ELSEWHERE if slow else ()), "prelu")
 
 
 def _in_layout(draft: Draft, site: Site, runtime: Runtime) -> tuple[str, ...]:
     slow = runtime.release >= SLOW_PRELU
-    if runtime.release < SCALES_IN_LAYOUT or not (slow or _channels(draft, site) > NARROW):
-        return ()
-    return BETWEEN_CONVS
+    pays = runtime.release >= SCALES_IN_LAYOUT and (slow or _channels(draft, site) > NARROW)
+    return (*_by_what_reads_it(draft, site), *(BETWEEN_CONVS if pays else ()))
+
+
+def _by_what_reads_it(draft: Draft, site: Site) -> Iterator[str]:
+    """Forms that work on less data, or in the Convs around, where these are cheap enough."""
+    try:
+        before = producer(draft, site.x)
+    except Refused:
+        return
+    if {reader.op for reader in readers_of(draft, site.y)} == {"MaxPool"}:
+        yield from ("pool", "ext0")
+        if math.prod(before.weight.weight.shape) / before.units <= CHEAP_LAYER:
+            yield from ("poolsplit", "poolsplit-padded")
+        return
+    try:
+        _, after, _ = units_behind(draft, site, readers)
+    except Refused:
+        return
+    layers = [reading.layer for reading in after.layers]
+    if before.nodes[0].op == "Conv" and comp.products(before, layers) <= COMP_PAYS:
+        yield "comp"
+    depthwise = all(layer.groups == layer.inputs > 1 for layer in layers)
+    if depthwise and not before.units % 4 and all(dwcat.products(layer) <= DWCAT_PAYS for layer in layers):
+        yield "dwcat"
 
 
 def between_convs(draft: Draft, site: Site) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from ..algebra.lanes import Lanes
 from ..graph.edit import Edit
 from ..graph.index import Node
 from ..graph.weights import Take
+from .sites import Slope
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,19 @@ class Seam:
 
 
 @dataclass(frozen=True)
+class Left:
+    """An activation that a plan leaves in the graph, at another place or in parts: one node, a site again.
+
+    Attributes:
+        y: The tensor that it makes.
+        slope: Its slope.
+    """
+
+    y: str
+    slope: Slope
+
+
+@dataclass(frozen=True)
 class Plan:
     """A form put at a site, as data.
 
@@ -51,6 +65,7 @@ class Plan:
         lanes: The lanes of a wide form.
         seam: How units and lanes of a wide form relate; None where the pre-activation stays as it is.
         note: Something that the user should know of this plan.
+        left: The activations that it leaves, which the engine offers again.
     """
 
     form: str
@@ -67,3 +82,15 @@ class Plan:
     lanes: Lanes | None = None
     seam: Seam | None = None
     note: str | None = None
+    left: tuple[Left, ...] = ()
+
+    def followed(self, inner: Plan) -> Plan:
+        """This plan together with one for an activation that it leaves: what both do, told of the site."""
+        y = tuple(name for mine in self.y for name in (inner.y if mine == inner.activation[1] else (mine,)))
+        return replace(
+            self,
+            edit=replace(self.edit, widened=(*self.edit.widened, *inner.edit.widened)),
+            equal_bits=self.equal_bits and inner.equal_bits,
+            before=(*self.before, *inner.before),
+            y=y,
+        )

@@ -14,19 +14,20 @@ import ml_dtypes
 import numpy as np
 import onnx
 
-from ..algebra.floats import Array, is_integer, round_to
+from ..algebra.floats import Array, is_integer
 from ..algebra.rays import RULES, Rays, constant
 from ..algebra.widths import converted
 from ..errors import Refused
 from ..graph.constants import FLOAT_TYPES, NUMBER_TYPES, is_float
 from ..graph.draft import Draft
+from ..graph.filled import Filled, filled
 from ..graph.index import Node
 from ..graph.weights import Weight
 
 _NUMBERS = frozenset(NUMBER_TYPES.values())
 
-Operand = str | Rays | None
-"""A tensor by its name, a constant in the tensor's own layout, or an input that is left out."""
+Operand = str | Rays | Filled | None
+"""A tensor by its name, a constant in the tensor's own layout or in the shape of another, or an input left out."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,12 @@ def _operands(draft: Draft, node: Node) -> tuple[Operand, ...] | None:
         weight = draft.constants.get(name) if name else None
         if weight is not None and (weight.dtype not in _NUMBERS or (node.op == "Div" and is_integer(weight.dtype))):
             return None
-        operands.append(constant(weight.values(), weight.dtype) if weight is not None else name or None)
+        operands.append(constant(weight.values(), weight.dtype) if weight is not None else _of(draft, name))
     return tuple(operands)
+
+
+def _of(draft: Draft, name: str) -> Operand:
+    return filled(draft, name) or name or None
 
 
 def _clip(draft: Draft, node: Node, attributes: dict[str, Any]) -> Reading | None:
@@ -121,13 +126,8 @@ def _cast(draft: Draft, node: Node, attributes: dict[str, Any]) -> Reading | Non
 
 
 def _cast_like(draft: Draft, node: Node, _attributes: dict[str, Any]) -> Reading | None:
-    """A Cast, whose type is another tensor's. A constant that is cast so is still one."""
-    dtype = FLOAT_TYPES.get(draft.dtype(node.inputs[1]))
-    weight = draft.constants.get(node.inputs[0])
-    if weight is None or dtype is None:
-        return _converting(draft, node, dtype)
-    value = constant(round_to(weight.values(), dtype), dtype)
-    return Reading(lambda _source, value, _like: value, (value, node.inputs[1]))
+    """A Cast, whose type is another tensor's. A constant that is cast so is a constant."""
+    return _converting(draft, node, FLOAT_TYPES.get(draft.dtype(node.inputs[1])))
 
 
 def _converting(draft: Draft, node: Node, after: np.dtype[Any] | None) -> Reading | None:

@@ -6,6 +6,7 @@ Transpose and its inverse the same rays are written with their constants turned,
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -15,6 +16,7 @@ from ..algebra.forms import RUNTIME_SAMPLES
 from ..algebra.rays import IDENTITY, Rays, constant
 from ..errors import Refused
 from ..graph.draft import Draft
+from ..graph.filled import Filled, is_told
 from ..graph.index import Node
 from .reading import Reading, composed, read, turned
 
@@ -47,7 +49,7 @@ class Function:
 Functions = dict[str, Function]
 """Functions by the name of the tensor that they are of."""
 
-_Picked = tuple[Function | Rays | None, ...]
+_Picked = tuple[Function | Rays | Filled | None, ...]
 
 
 def functions(draft: Draft) -> dict[str, Functions]:
@@ -63,7 +65,7 @@ def functions(draft: Draft) -> dict[str, Functions]:
         ]
         found: Functions = {}
         for source, picked in _ways(node, options):
-            function = _applied(reading, node, source, picked)
+            function = _applied(draft, reading, node, source, picked)
             if function is not None:
                 found.setdefault(source, function)
         if found:
@@ -71,7 +73,7 @@ def functions(draft: Draft) -> dict[str, Functions]:
     return seen
 
 
-def _ways(node: Node, options: list[Functions | Rays | None]) -> list[tuple[str, _Picked]]:
+def _ways(node: Node, options: list[Functions | Rays | Filled | None]) -> list[tuple[str, _Picked]]:
     """Each source with what the operands are of it; a Mul may also take a tensor as a slope known at run time."""
     tensors = [option for option in options if isinstance(option, dict)]
     if not tensors:
@@ -90,7 +92,7 @@ def _ways(node: Node, options: list[Functions | Rays | None]) -> list[tuple[str,
     return ways
 
 
-def _applied(reading: Reading, node: Node, source: str, picked: _Picked) -> Function | None:
+def _applied(draft: Draft, reading: Reading, node: Node, source: str, picked: _Picked) -> Function | None:
     """The node's result as a function of a source; None where it is not straight on each side of zero."""
     operands = [entry for entry in picked if isinstance(entry, Function)]
     nodes = {inner: None for entry in operands for inner in entry.region}
@@ -100,7 +102,7 @@ def _applied(reading: Reading, node: Node, source: str, picked: _Picked) -> Func
         return None
     perm = perms.pop()
     try:
-        inputs = [_in_source_layout(entry, perm) for entry in picked]
+        inputs = [_of_source(draft, entry, source, perm) for entry in picked]
         if not _broadcast([entry for entry in inputs if entry is not None]):
             return None
         with np.errstate(invalid="ignore", over="ignore"):  # NaN and inf are reported where they matter
@@ -114,10 +116,29 @@ def _applied(reading: Reading, node: Node, source: str, picked: _Picked) -> Func
     return Function(rays, (*nodes, node), perm, "".join(runtime))
 
 
-def _in_source_layout(entry: Function | Rays | None, perm: tuple[int, ...]) -> Rays | None:
+def _of_source(draft: Draft, entry: Function | Rays | Filled | None, source: str, perm: tuple[int, ...]) -> Rays | None:
+    """What an operand is in the layout of the source.
+
+    Raises:
+        Refused: ``not-rays``: it has none, or may be larger.
+    """
     if isinstance(entry, Function):
         return entry.rays
+    if isinstance(entry, Filled):
+        if perm or not _within(draft, entry.like, source):
+            raise Refused("not-rays", f"it has the shape of '{entry.like}', which may be larger than '{source}'")
+        return constant(entry.number.values(), entry.number.dtype)
     return entry and turned(entry, perm)
+
+
+def _within(draft: Draft, like: str, x: str) -> bool:
+    """True if what has the shape of one tensor surely broadcasts to another without making it larger."""
+    if like == x:
+        return True
+    small, large = draft.shape(like), draft.shape(x)
+    if small is None or large is None or len(small) > len(large):
+        return False
+    return all(s == 1 or (s is not None and s == d) for s, d in zip(small[::-1], large[::-1], strict=False))
 
 
 def _broadcast(operands: list[Rays]) -> bool:
@@ -139,3 +160,28 @@ def is_closed(draft: Draft, region: tuple[Node, ...], last: Node) -> bool:
             if name in draft.index.outputs or any(use.node not in inside for use in draft.index.uses(name)):
                 return False
     return True
+
+
+def with_own(draft: Draft, region: tuple[Node, ...], operands: Collection[str]) -> tuple[Node, ...]:
+    """A region with the nodes that look at a type or a shape for it alone; they come first.
+
+    Args:
+        draft: The working copy.
+        region: The nodes.
+        operands: What the region is a function of: its makers are no part of it.
+    """
+    index, inside, own = draft.index, set(region), list[Node]()
+    names = [name for node in region for name in node.inputs]
+    while names:
+        name = names.pop()
+        node = index.maker.get(name)
+        if node is None or node in inside or name in operands or not is_told(draft, node):
+            continue
+        shared = any(use.node not in inside for use in index.uses(name))
+        constant = all(draft.constants.get(value) for value in node.inputs)
+        if constant or shared or name in index.outputs or name in index.pinned:
+            continue
+        inside.add(node)
+        own.append(node)
+        names.extend(node.inputs)
+    return (*own[::-1], *region)

@@ -21,7 +21,9 @@ from ..graph.edit import Edit, commit, finish, rewired
 from ..graph.linear import Change
 from ..graph.model import Model
 from ..graph.weights import Weight
-from .sites import Site, find_sites, misfit, shown
+from .patterns import EVERYWHERE, Scope
+from .sites import Site, find_sites, named
+from .slope_fit import misfit, shown
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Repaired:
     frozen: frozenset[str] = frozenset()
 
 
-def repair_slopes(model: Model, *, freeze: bool = False) -> Repaired:
+def repair_slopes(model: Model, meant: Scope = EVERYWHERE, *, freeze: bool = False) -> Repaired:
     """Give the slopes of PRelu nodes the shape that they were meant to have, and the smallest one.
 
     What no PRelu node says outright is left alone: a spelled PReLU gets a small slope when it is rewritten. A slope
@@ -47,6 +49,7 @@ def repair_slopes(model: Model, *, freeze: bool = False) -> Repaired:
 
     Args:
         model: The model; it is not changed.
+        meant: Which sites. A pattern may mean none of them: a Relu layer that is folded later, say.
         freeze: Take slopes that a caller could override as constants.
 
     Raises:
@@ -54,11 +57,13 @@ def repair_slopes(model: Model, *, freeze: bool = False) -> Repaired:
     """
     draft = Draft(model, freeze=freeze)
     notes = []
-    for scope in draft.scopes():
-        for site in find_sites(scope):
-            before = site.slope.value
-            if site.node.op != "PRelu" or len(site.region) > 1 or before is None or scope.opset < 7:
-                continue
+    found = [(scope, site) for scope in draft.scopes() for site in find_sites(scope, meant.also)]
+    known = frozenset(name for _, site in found for name in named(site))
+    for scope, site in found:
+        before = site.slope.value
+        if site.node.op != "PRelu" or len(site.region) > 1 or before is None or scope.opset < 7:
+            continue
+        if meant.means(list(named(site)), known):
             after = _right(scope, site, before)
             if after.shape != before.shape:
                 commit(scope, _with_slope(scope, site, after))

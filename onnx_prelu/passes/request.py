@@ -23,8 +23,8 @@ Forms: TypeAlias = str | Sequence[str] | Mapping[str, str] | None
 TIES: tuple[str, ...] = ("identity", "relu", "leakyrelu", "prelu", "split", "max", "mirror-min", "mirror", "mirror-mul")
 """For a target, of forms that put in as many nodes the first of these; those of equal bits stand before the others."""
 
-LAST_RESORT: tuple[str, ...] = ("concat", "tied")
-"""For a target, forms that are taken only where no other fits: their nodes are few, but layers behind them double."""
+LAST_RESORT: tuple[str, ...] = ("split-step", "concat", "tied")
+"""For a target, forms that are taken only where no other fits: their nodes are few, but layers around them double."""
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,12 @@ import onnx
 from ..algebra.floats import Array, is_integer, is_normal, round_to
 from ..algebra.forms import is_special, spelled
 from ..algebra.rays import Rays, correctly_rounded, slope
-from ..algebra.slopes import Shape, fits, repaired, shrink
+from ..algebra.slopes import Shape, fits, shrink
 from ..errors import BadInput, Refused
 from ..graph.constants import NUMBER_TYPES
 from ..graph.draft import Draft
 from ..graph.index import Node
-from .reading import channel_aligned
-from .regions import SAMPLES, Function, Functions, functions, is_closed
+from .regions import SAMPLES, Function, Functions, functions, is_closed, with_own
 
 NUMBERS = frozenset(NUMBER_TYPES.values())
 ACTIVATIONS = frozenset({"PRelu", "LeakyRelu"})
@@ -181,10 +180,11 @@ def _site(draft: Draft, node: Node, source: str, function: Function, also: Colle
         raise BadInput("the slope is NaN or infinite", where=f"node '{node.label}'", todo="repair the model's weights")
     if len(region) > 1 and not _surely_fits(value.shape, draft.shape(source), written=written):
         return None
+    whole = with_own(draft, region, (source,))
     return Site(
-        node, source, y, Slope(value), region, dtype,
+        node, source, y, Slope(value), whole, dtype,
         _is_exact(function.rays, dtype) and bool(np.all(function.rays.neg == value)),
-        spelling(region, node, source),
+        spelling(whole, node, source),
     )  # fmt: skip
 
 
@@ -223,9 +223,10 @@ def _spelled_runtime_site(draft: Draft, node: Node, source: str, function: Funct
         return None
     if any(size not in (1, other) or size is None for size, other in zip(known[::-1], shape[::-1], strict=False)):
         return None
+    region = with_own(draft, function.region, (source, tensor))
     return Site(
-        node, source, node.outputs[0], Slope(None, tensor), function.region, _dtype(draft, source, function.region),
-        correctly_rounded(function.rays), spelling(function.region, node, source),
+        node, source, node.outputs[0], Slope(None, tensor), region, _dtype(draft, source, function.region),
+        correctly_rounded(function.rays), spelling(region, node, source),
     )  # fmt: skip
 
 
@@ -258,6 +259,13 @@ def _dtype(draft: Draft, x: str, region: tuple[Node, ...]) -> np.dtype[Any] | No
     return known.pop() if len(known) == 1 and known <= NUMBERS else None
 
 
+def left_site(draft: Draft, y: str, slope: Slope) -> Site:
+    """The site of an activation that was written a moment ago, as one node that makes y."""
+    node = draft.index.maker[y]
+    dtype = _dtype(draft, node.inputs[0], (node,))
+    return Site(node, node.inputs[0], y, slope, (node,), dtype, True, spelling((node,), node, node.inputs[0]))
+
+
 def working_type(draft: Draft, site: Site) -> np.dtype[Any]:
     """The type in which a site is computed.
 
@@ -270,86 +278,6 @@ def working_type(draft: Draft, site: Site) -> np.dtype[Any]:
         text = f"the type of '{site.x}' is not known; declare it in value_info"
         raise Refused("type-unknown", text, site.node.label)
     raise Refused("dtype", f"'{site.x}' is of a type that no PRelu exists for", site.node.label)
-
-
-@dataclass(frozen=True)
-class Misfit:
-    """A slope that does not leave the shape of x alone.
-
-    Attributes:
-        text: What does not fit.
-        broadcasts: True if it broadcasts all the same, to something larger than x.
-        shape: The shape that it was meant to have, where that can be seen; else None.
-    """
-
-    text: str
-    broadcasts: bool
-    shape: tuple[int, ...] | None
-
-
-def misfit(draft: Draft, site: Site) -> Misfit | None:
-    """What is wrong with the shape of a site's slope, as far as shapes are known; None where nothing is."""
-    slope, x = _slope_shape(draft, site), draft.shape(site.x)
-    if slope is None or x is None or fits(slope, x):
-        return None
-    text = f"the slope has shape {shown(slope)} and x has {shown(x)}"
-    constant = site.slope.value is not None and draft.opset >= 7
-    shape = repaired(slope, x) if constant else None
-    try:
-        np.broadcast_shapes(slope, tuple(d if isinstance(d, int) else 1 for d in x))
-    except ValueError:
-        return Misfit(f"{text}: it does not broadcast", False, shape)
-    return Misfit(f"{text}: the result would be larger than x", True, shape)
-
-
-def check_shape(draft: Draft, site: Site) -> None:
-    """A slope has to leave the shape of x alone.
-
-    Raises:
-        Refused: ``slope-enlarges``: the result would be larger than x, though checkers take it; ``slope-misaligned``:
-            it does not broadcast, and is as long as the channels, so it was meant to.
-        BadInput: The slope does not broadcast to x at all.
-    """
-    found = misfit(draft, site)
-    if found is None:
-        return
-    remedy = f"; --fix-slopes makes it {shown(found.shape)}" if found.shape else ""
-    if found.broadcasts:
-        raise Refused("slope-enlarges", found.text + remedy, site.node.label)
-    if found.shape:
-        raise Refused("slope-misaligned", found.text + remedy, site.node.label)
-    raise _does_not_broadcast(site, found)
-
-
-def require_broadcast(draft: Draft, site: Site) -> None:
-    """A slope that does not broadcast is an error where a model is to be made of it.
-
-    Raises:
-        BadInput: It does not, and the error says what to do about it.
-    """
-    found = misfit(draft, site)
-    if found is not None and not found.broadcasts:
-        raise _does_not_broadcast(site, found)
-
-
-def _does_not_broadcast(site: Site, found: Misfit) -> BadInput:
-    todo = f"--fix-slopes makes it {shown(found.shape)}" if found.shape else "reshape the slope, (C, 1, 1) say"
-    return BadInput(found.text, where=f"node '{site.node.label}'", todo=todo)
-
-
-def _slope_shape(draft: Draft, site: Site) -> tuple[int, ...] | None:
-    if site.slope.value is not None:
-        return site.slope.value.shape
-    known = draft.shape(site.slope.tensor) or ()
-    sizes = tuple(size for size in known if isinstance(size, int))
-    if len(sizes) != len(known):
-        return None
-    return channel_aligned(sizes, draft.shape(site.x)) if draft.opset < 7 else sizes
-
-
-def shown(shape: Shape) -> str:
-    """A shape for people."""
-    return "[" + ", ".join("?" if size is None else str(size) for size in shape) + "]"
 
 
 def spelling(region: tuple[Node, ...], last: Node, x: str) -> str:

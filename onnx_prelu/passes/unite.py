@@ -7,53 +7,28 @@
        └─► Neg ──┘
 
 Every unit has to be a PReLU unit, within the roundings of the stored type. L + R is rounded once more, so what concat
-was made of comes back up to rounding; P is taken as it is stored, bit for bit.
+was made of comes back up to rounding; P is taken as it is stored, bit for bit. halves.py finds the lanes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from ..algebra.floats import Array
 from ..algebra.lanes import kept
-from ..algebra.recovery import Recovered
-from ..algebra.united import halves_slope, sum_slope
 from ..errors import Refused
 from ..graph.build import supports
 from ..graph.constants import is_float
 from ..graph.draft import Draft
 from ..graph.index import Node
-from ..graph.linear import Change, Place
+from ..graph.linear import Change
 from ..graph.readers import Readers, Reading, readers
 from ..graph.weights import Weight
 from .behind import Behind, Nodes
+from .halves import Halves, halves_at
 from .plan import Plan
 from .slope_shapes import reshaped
-
-
-@dataclass(frozen=True)
-class _Lanes:
-    """Lanes beside a pre-activation, as they are found.
-
-    Attributes:
-        z: The pre-activation.
-        y: The lanes.
-        region: What makes them of it, in order.
-        axis: The axis of the Concat.
-        slope: The slope of a unit, by its two columns.
-        sums: True if both columns add up to the unit's own; False if the first one is it.
-    """
-
-    z: str
-    y: str
-    region: tuple[Node, ...]
-    axis: int
-    slope: Callable[[Array, Array, DTypeLike], Recovered | None]
-    sums: bool
 
 
 def plan_unite(draft: Draft, relu: Node, *, slope_shape: str = "") -> Plan:
@@ -70,15 +45,12 @@ def plan_unite(draft: Draft, relu: Node, *, slope_shape: str = "") -> Plan:
             ``graph-output``, ``no-consumer``, ``group-layout``, ``slope-shape``, ``dtype``, ``opset``, or what
             :func:`~onnx_prelu.graph.readers.readers` refuses.
     """
-    found = _found(draft, relu)
-    if found is None:
-        raise Refused("no-pairs", f"no Concat of '{relu.inputs[0]}' and its Relu, or of it and its Neg", relu.label)
-    last = found.region[-1]
+    found = halves_at(draft, relu)
+    place, last = found.place, found.region[-1]
     if found.y in draft.index.outputs:
         raise Refused("graph-output", f"the activation '{found.y}' is an output of the graph", last.label)
     if not draft.index.uses(found.y):
         raise Refused("no-consumer", f"nothing reads '{found.y}'", last.label)
-    place = _place(draft, found)
     after = readers(draft, found.y, place)
     dtype = after.layers[0].layer.weight.weight.dtype
     if not is_float(dtype) or not supports("PRelu", draft.opset, dtype.name):
@@ -86,9 +58,10 @@ def plan_unite(draft: Draft, relu: Node, *, slope_shape: str = "") -> Plan:
     if draft.opset < 7 and place.number != 1:
         raise Refused("opset", "before opset 7 a slope belongs to axis 1, and the units lie along another", last.label)
     units = place.units // 2
-    _require_same_steps(after, found, units)
-    slopes, loose = _slopes(after, found, dtype, units)
-    behind = Behind(draft, "fold", last, found.z, found.y, place, after, kept(np.arange(units), slopes))
+    _require_whole_units(after, found.order)
+    _require_same_steps(after, found)
+    slopes, loose = _slopes(after, found, dtype)
+    behind = Behind(draft, "fold", last, found.z, found.y, place, after, kept(found.order[0], slopes))
     value = slopes.reshape(-1, *[1] * (-1 - place.axis))
     if slope_shape:
         value = reshaped(value, slope_shape, draft.shape(found.z), last.label)
@@ -96,7 +69,7 @@ def plan_unite(draft: Draft, relu: Node, *, slope_shape: str = "") -> Plan:
     activation = (behind.node("PRelu", [found.z, slope], behind.result),)
 
     def layer(reading: Reading) -> Nodes:
-        change = _summed(reading) if found.sums else reading.take_columns(behind.lanes)
+        change = _summed(reading, found.order) if found.sums else reading.take_columns(behind.lanes)
         return (behind.rewired(change.node, [change]),)
 
     note = f"{place.units} lanes became {units} units"
@@ -105,63 +78,32 @@ def plan_unite(draft: Draft, relu: Node, *, slope_shape: str = "") -> Plan:
     return behind.plan(found.region, activation, layer, note)
 
 
-def _found(draft: Draft, relu: Node) -> _Lanes | None:
-    """The lanes that a Relu is part of: beside its own input, or over a pair of halves."""
-    index, x, y = draft.index, relu.inputs[0], relu.outputs[0]
-    uses = index.uses(y)
-    if len(uses) == 1 and uses[0].node.op == "Concat" and uses[0].node.inputs == (x, y) and y not in index.outputs:
-        pair = uses[0].node
-        return _Lanes(x, pair.outputs[0], (relu, pair), _axis(pair), sum_slope, sums=True)
-    pair_node = index.maker.get(x)
-    if pair_node is None or pair_node.op != "Concat" or len(pair_node.inputs) != 2 or not _only(draft, x):
-        return None
-    z, minus = pair_node.inputs
-    neg = index.maker.get(minus)
-    if neg is None or neg.op != "Neg" or neg.inputs != (z,) or not _only(draft, minus):
-        return None
-    return _Lanes(z, y, (neg, pair_node, relu), _axis(pair_node), halves_slope, sums=False)
-
-
-def _only(draft: Draft, tensor: str) -> bool:
-    """True if a tensor is read once, and is no output."""
-    return len(draft.index.uses(tensor)) == 1 and tensor not in draft.index.outputs
-
-
-def _axis(node: Node) -> int:
-    return next((a.i for a in node.proto.attribute if a.name == "axis"), 1)
-
-
-def _place(draft: Draft, found: _Lanes) -> Place:
-    shape = draft.shape(found.z)
-    units = None if shape is None else shape[found.axis]
-    if shape is None or not isinstance(units, int) or not units:
-        text = f"the shape of '{found.z}' is not known, so neither is how many units it has"
-        raise Refused("unknown-shape", text, found.region[-1].label)
-    return Place(found.axis % len(shape) - len(shape), 2 * units, rank=len(shape))
-
-
-def _require_same_steps(after: Readers, found: _Lanes, units: int) -> None:
-    """Steps have to do the same to both lanes of a unit; what is added comes with the first, or in equal parts."""
-    for step in after.steps:
-        kin = step.kin()
-        same = np.array_equal(kin[:units], kin[units:])
-        for part in step.added:
-            values = part.by_unit(2 * units)
-            first = values[:units] if found.sums else np.zeros_like(values[:units])
-            same &= np.array_equal(first, values[units:])
-        if not same:
-            raise Refused("no-pairs", f"the {step.node.op} does not do the same to both lanes", step.node.label)
+def _require_whole_units(after: Readers, order: NDArray[np.intp]) -> None:
+    """A layer with groups has to have both lanes of a unit in one of them."""
     for reading in after.layers:
-        if reading.layer.groups > 1:
+        group = order // (order.size // reading.layer.groups)
+        if np.any(group[0] != group[1]):
             raise Refused("group-layout", "its groups would not keep whole units", reading.layer.nodes[0].label)
 
 
-def _slopes(after: Readers, found: _Lanes, dtype: DTypeLike, units: int) -> tuple[Array, int]:
+def _require_same_steps(after: Readers, found: Halves) -> None:
+    """Steps have to do the same to both lanes of a unit; what is added comes with the first, or in equal parts."""
+    for step in after.steps:
+        kin = step.kin()[found.order]
+        same = np.array_equal(kin[0], kin[1])
+        for part in step.added:
+            first, second = part.by_unit(found.order.size)[found.order]
+            same &= np.array_equal(first if found.sums else np.zeros_like(first), second)
+        if not same:
+            raise Refused("no-pairs", f"the {step.node.op} does not do the same to both lanes", step.node.label)
+
+
+def _slopes(after: Readers, found: Halves, dtype: DTypeLike) -> tuple[Array, int]:
     """(units,) slopes, and how many of them are one of several floats that would do."""
     columns = np.concatenate([reading.columns() for reading in after.layers], axis=1)
-    slopes, loose = np.zeros(units), 0
-    for unit in range(units):
-        recovered = found.slope(columns[unit], columns[units + unit], dtype)
+    slopes, loose = np.zeros(len(found.order[0])), 0
+    for unit, (first, second) in enumerate(found.order.T):
+        recovered = found.slope(columns[first], columns[second], dtype)
         if recovered is None:
             raise Refused("no-pairs", f"the lanes of unit {unit} are no PReLU unit", found.region[-1].label)
         slopes[unit] = recovered.value
@@ -169,8 +111,8 @@ def _slopes(after: Readers, found: _Lanes, dtype: DTypeLike, units: int) -> tupl
     return slopes, loose
 
 
-def _summed(reading: Reading) -> Change:
-    """The matrix of which both halves of the columns are added."""
-    constant = reading.layer.weight
-    halves = np.split(constant.weight.values(), 2, axis=1 - constant.axis)
-    return Change(constant.node, constant.position, Weight.of((halves[0] + halves[1]).astype(constant.weight.dtype)))
+def _summed(reading: Reading, order: NDArray[np.intp]) -> Change:
+    """The matrix of which the columns of both lanes of a unit are added."""
+    first, second = (reading.take_columns(kept(lanes, np.zeros(len(lanes)))) for lanes in order)
+    total = first.weight.values() + second.weight.values()
+    return Change(first.node, first.position, Weight.of(total.astype(first.weight.dtype)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -27,7 +28,8 @@ from ..graph.producer import producer
 from ..graph.readers import Readers, readers
 from ..graph.weights import Take, Weight
 from .plan import Plan, Seam
-from .sites import Site, check_shape, working_type
+from .sites import Site, working_type
+from .slope_fit import check_shape
 
 
 @dataclass(frozen=True)
@@ -55,20 +57,31 @@ def layers_around(draft: Draft, x: str, y: str, region: Iterable[Node], node: No
         Refused: ``graph-output``, ``shared-producer``, ``no-consumer``, or what
             :func:`~onnx_prelu.graph.producer.producer` and :func:`~onnx_prelu.graph.readers.readers` refuse.
     """
-    index, inside = draft.index, set(region)
-    for tensor, what in ((x, "pre-activation"), (y, "activation")):
-        if tensor in index.outputs:
-            raise Refused("graph-output", f"the {what} '{tensor}' is an output of the graph", node.label)
-    others = [use.node.label for use in index.uses(x) if use.node not in inside]
-    before = producer(draft, x)
-    if others:
-        text = f"'{x}' is also read by '{others[0]}', for which its rows may not change"
-        raise Refused("shared-producer", text, before.nodes[-1].label)
-    if not index.uses(y):
+    if y in draft.index.outputs:
+        raise Refused("graph-output", f"the activation '{y}' is an output of the graph", node.label)
+    before = layer_before(draft, x, region, node)
+    if not draft.index.uses(y):
         raise Refused("no-consumer", f"nothing reads '{y}'", node.label)
     shape = draft.shape(y)
     place = before.output if shape is None else replace(before.output, rank=len(shape))
     return Layers(before, readers(draft, y, place))
+
+
+def layer_before(draft: Draft, x: str, region: Iterable[Node], node: Node) -> Linear:
+    """The linear layer that makes x, whose rows may change: nothing but the region reads x.
+
+    Raises:
+        Refused: ``graph-output``, ``shared-producer``, or what :func:`~onnx_prelu.graph.producer.producer` refuses.
+    """
+    if x in draft.index.outputs:
+        raise Refused("graph-output", f"the pre-activation '{x}' is an output of the graph", node.label)
+    inside = set(region)
+    others = [use.node.label for use in draft.index.uses(x) if use.node not in inside]
+    before = producer(draft, x)
+    if others:
+        text = f"'{x}' is also read by '{others[0]}', for which its rows may not change"
+        raise Refused("shared-producer", text, before.nodes[-1].label)
+    return before
 
 
 def plan_split(draft: Draft, site: Site, *, slope_in_producer: bool) -> Plan:
@@ -81,26 +94,55 @@ def plan_split(draft: Draft, site: Site, *, slope_in_producer: bool) -> Plan:
             ``slope-not-per-unit``, or what :func:`layers_around` refuses.
         BadInput: The slope does not broadcast.
     """
-    label = site.node.label
+    dtype = require_layer_type(draft, site)
+    layers = layers_around(draft, site.x, site.y, site.region, site.node)
+    lanes, note = split_lanes(layers, site, dtype, slope_in_producer=slope_in_producer)
+    return planned_split(draft, site, layers, lanes, "split", note)
+
+
+def require_layer_type(draft: Draft, site: Site) -> np.dtype[Any]:
+    """The type of a site at which layers can be made wide, whose slope leaves the shape of x alone.
+
+    Raises:
+        Refused: ``dtype``, ``type-unknown``, ``slope-enlarges``, ``slope-misaligned``.
+        BadInput: The slope does not broadcast.
+    """
     dtype = working_type(draft, site)
     if not is_float(dtype) or not supports("Relu", draft.opset, dtype.name):
-        raise Refused("dtype", f"'{site.x}' is of type {dtype}, in which no wide layers are made", label)
+        text = f"'{site.x}' is of type {dtype}, in which no wide layers are made"
+        raise Refused("dtype", text, site.node.label)
     check_shape(draft, site)
-    layers = layers_around(draft, site.x, site.y, site.region, site.node)
-    slopes = site.slope.shrunk().per_unit(layers.before.units, layers.before.output.axis, label)
-    inside, note = None, None
-    if slope_in_producer:
-        inside = _stays_normal(layers.before, slopes, dtype)
-        if not np.all(inside):
-            which = f"{np.sum(~inside)} of {len(inside)} units"
-            note = f"{which} have their slope in the consumer: a row would be denormal, or too large"
-    lanes = split(slopes, inside, layers.groups)
+    return dtype
+
+
+def split_lanes(layers: Layers, site: Site, dtype: DTypeLike, *, slope_in_producer: bool) -> tuple[Lanes, str | None]:
+    """The lanes of a split, and a note where some units have their slope in another place than asked for.
+
+    Raises:
+        Refused: ``runtime-slope``, ``slope-not-per-unit``.
+    """
+    slopes = site.slope.shrunk().per_unit(layers.before.units, layers.before.output.axis, site.node.label)
+    if not slope_in_producer:
+        return split(slopes, groups=layers.groups), None
+    inside, note = _stays_normal(layers.before, slopes, dtype), None
+    if not np.all(inside):
+        which = f"{np.sum(~inside)} of {len(inside)} units"
+        note = f"{which} have their slope in the consumer: a row would be denormal, or too large"
+    return split(slopes, inside, layers.groups), note
+
+
+def planned_split(draft: Draft, site: Site, layers: Layers, lanes: Lanes, form: str, note: str | None) -> Plan:
+    """The plan that puts the lanes of a split into the layers around a site.
+
+    Raises:
+        Refused: ``overflow``.
+    """
     relu = onnx.helper.make_node("Relu", [], [])
-    edit = put_lanes(draft, layers, lanes, site.region, site.node, (site.x, site.y), relu, "split")
-    units = np.arange(len(slopes))
-    whole = Take(units, np.ones(len(slopes)))
-    seam = Seam(len(slopes), whole, Take(lanes.unit, lanes.row), units, lanes.first())
-    return wide_plan("split", site.node, edit, layers, site.region, lanes, seam, note)
+    edit = put_lanes(draft, layers, lanes, site.region, site.node, (site.x, site.y), relu, form)
+    units = np.arange(layers.before.units)
+    whole = Take(units, np.ones(len(units)))
+    seam = Seam(len(units), whole, Take(lanes.unit, lanes.row), units, lanes.first())
+    return wide_plan(form, site.node, edit, layers, site.region, lanes, seam, note)
 
 
 def wide_plan(

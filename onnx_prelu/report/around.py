@@ -9,7 +9,7 @@ from . import words
 from .tables import Column, Table
 
 if TYPE_CHECKING:
-    from ..passes.choose import Choice
+    from ..passes.choice import Choice
     from ..passes.neighbours import Neighbour
 
 _COSTS = (

@@ -9,7 +9,7 @@ from ..passes.choose import SIMPLER
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..passes.choose import Choice
+    from ..passes.choice import Choice
     from .report import Report
 
 

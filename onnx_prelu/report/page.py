@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from . import words
 from .around import sites_around
 from .tables import Column, Lines, Section, Table
+from .timings import beyond_latency, latencies
 from .tuned import tuning_lines
-from .verdicts import Line, check_lines, latency_lines
+from .verdicts import Line, check_lines
 
 if TYPE_CHECKING:
     from ..measure.costs.cost import Cost
-    from ..measure.latency.bench import Latency
-    from ..passes.choose import Choice
+    from ..passes.choice import Choice
     from .report import Report
 
 FULL_LIST = 20
@@ -47,18 +47,10 @@ def sections(report: Report) -> Iterator[Section]:
         yield _costs(report.before, report.after)
     if report.check:
         yield Lines("Check", tuple(line for check in report.check for line in check_lines(check)))
-    if lines := tuple(line for latency in _untold(report) for line in latency_lines(latency)):
-        yield Lines("Latency", lines)
+    yield from latencies(report)
+    yield from beyond_latency(report)
     if report.notes:
         yield Lines("Notes", tuple(Line(note) for note in report.notes))
-
-
-def _untold(report: Report) -> Iterator[Latency]:
-    """The timings, less those that did not come about for a reason that the check has told."""
-    told = {(check.provider, check.reason) for check in report.check or () if check.status == "not_run"}
-    for latency in report.latency or ():
-        if (latency.provider, latency.reason) not in told:
-            yield latency
 
 
 def _outcome(report: Report) -> str:

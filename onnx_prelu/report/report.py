@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from ..measure.checking.check import Check
     from ..measure.costs.cost import Cost
     from ..measure.latency.bench import Latency
-    from ..passes.choose import Choice
+    from ..measure.latency.by_op import Profile
+    from ..measure.latency.start import Start
+    from ..measure.latency.throughput import Throughput
+    from ..passes.choice import Choice
 
 SCHEMA_VERSION = "1"
 
@@ -29,13 +32,16 @@ class Report:
     Attributes:
         command: ``"inspect"``, ``"rewrite"``, ``"check"`` or ``"bench"``.
         model: The model's path, or its graph's name where it came from memory.
-        against: The second model of ``check`` and ``bench``.
+        against: The second model of ``check`` and ``bench``; where ``bench`` has more, all of them.
         to: Where it went: ``"relu"`` or ``"prelu"`` (what ``auto`` came to), ``"fast"``, or a target's name.
         sites: What was decided at each site, in graph order.
         before: What the first model costs.
         after: What the second, or the rewritten, model costs.
         check: The comparison, one entry a provider.
-        latency: The timing, one entry a provider.
+        latency: The timing, one entry a provider and model after the first.
+        start: What a session takes, one entry a provider and model.
+        throughput: One entry a provider, batch size and model.
+        profile: Where the time goes, one entry a provider and model.
         notes: Sentences for the reader that belong nowhere else.
         tuning: How the forms of ``--to fast`` were decided.
         unmet: Why the request could not be met (``--strict``, a target), or None.
@@ -49,6 +55,9 @@ class Report:
     after: Cost | None = None
     check: tuple[Check, ...] | None = None
     latency: tuple[Latency, ...] | None = None
+    start: tuple[Start, ...] | None = None
+    throughput: tuple[Throughput, ...] | None = None
+    profile: tuple[Profile, ...] | None = None
     notes: tuple[str, ...] = ()
     against: str | None = None
     unmet: str | None = None
@@ -101,9 +110,10 @@ class Report:
             "tuning": None if self.tuning is None else asdict(self.tuning),
             "before": None if self.before is None else self.before.to_dict(),
             "after": None if self.after is None else self.after.to_dict(),
-            "check": None if self.check is None else [check.to_dict() for check in self.check],
-            "latency": None if self.latency is None else [latency.to_dict() for latency in self.latency],
         }
+        for name in ("check", "latency", "start", "throughput", "profile"):
+            results = getattr(self, name)
+            parts[name] = None if results is None else [result.to_dict() for result in results]
         present = {key: part for key, part in parts.items() if part is not None}
         verdict = {"notes": self.notes, "exit_code": self.exit_code, "failure": self.failure}
         plain: dict[str, Any] = _plain({**present, **verdict})

@@ -85,4 +85,5 @@ def latency_lines(latency: Latency) -> Iterator[Line]:
     times = f"{words.milliseconds(latency.before_ms)} before, {words.milliseconds(latency.after_ms)} after"
     far_out = f"; {words.counted(latency.outliers, 'outlier')}" if latency.outliers else ""
     pairs = f"{words.counted(latency.pairs, 'pair')} of runs"
-    yield Line(f"{times}; {pairs}; noise {words.percent(latency.noise)}{far_out}", level=1)
+    shows = f"; {words.percent(latency.detectable)} or more would show" if latency.detectable is not None else ""
+    yield Line(f"{times}; {pairs}; noise {words.percent(latency.noise)}{shows}{far_out}", level=1)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..passes.choose import SlopeSummary
+    from ..passes.choice import SlopeSummary
 
 UNKNOWN = "unknown"
 

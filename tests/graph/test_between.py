@@ -34,6 +34,12 @@ def reshaped(case, *target, **more):
     return {"steps": "s = Reshape(h, t)", **with_weights(case, t=list(target)), **more}
 
 
+def transposed(perm, more):
+    return {"steps": f"t = Transpose <perm = {perm}> (h)  {more}"}
+
+
+RESHAPE = "s = Reshape(t, r)"
+LAST = {"consumer": "y = MatMul(s, V)", "weights": {"V": (C, 5)}, "y": "float[?,?,?,?] y"}
 PADS = [0, 0, 1, 0, 0, 0, 0, 2]
 BN = "s = BatchNormalization(h, k, q, m, v)"
 BN_WEIGHTS = {"k": (C,), "q": (C,), "m": (C,), "v": np.array([0.5, 1.0, 2.0, 3.0])}
@@ -73,6 +79,26 @@ PASSED = {
     "Reshape to a sequence": reshaped(SEQUENCE, 0, 0, -1, x="float[N,3,H,W] x"),
     "Reshape that splits space": reshaped(CONV, 2, C, 2, 8),
     "Reshape of a part of the space": reshaped(with_weights(SEQUENCE, V=(5, 16, 2)), 0, 16, 4),
+    "Reshape of the batch": reshaped(with_weights(GEMM_1, V=(128, 5)), 1, 128),
+    "Flatten of all": {"steps": "s = Flatten <axis = 0> (h)", **with_weights(GEMM_1, V=(128, 5))},
+    "Transpose": {**transposed([0, 2, 3, 1], "s = Identity(t)"), **LAST},
+    "Transpose, no perm": {"steps": "s = Transpose(h)", "consumer": "y = MatMul(V, s)", "weights": {"V": (5, C)},
+                           "y": "float[?,?,?,?] y"},
+    "Transpose, units innermost, Flatten": {**transposed([0, 3, 2, 1], "s = Flatten(t)"), **GEMM_16},
+    "Transpose, units innermost, unknown batch": {**transposed([0, 3, 2, 1], "s = Flatten(t)"), **GEMM_16,
+                                                  "x": "float[N,3,6,6] x"},
+    "Transpose, units between, Flatten": {**transposed([0, 2, 1, 3], "s = Flatten(t)"), **GEMM_16},
+    "Transpose, units outermost, unknown space": {**transposed([0, 1, 3, 2], "s = Flatten(t)"), **GEMM_16,
+                                                  "x": "float[2,3,H,W] x"},
+    "Transpose, Reshape [-1, K]": {**transposed([0, 3, 2, 1], RESHAPE), **with_weights(GEMM_16, r=[-1, 64])},
+    "Transpose, Reshape [0, -1]": {**transposed([0, 2, 1, 3], RESHAPE), **with_weights(GEMM_16, r=[0, -1])},
+    "Transpose, Reshape of a part": {**transposed([0, 2, 3, 1], RESHAPE), "consumer": "y = MatMul(s, V)",
+                                     "weights": {"V": (16, 5), "r": [0, 0, -1]}, "y": "float[?,?,?] y"},
+    "Transpose, Reshape, Reshape": {
+        **transposed([0, 2, 3, 1], "u = Reshape(t, r)  s = Flatten(u)"), **with_weights(GEMM_16, r=[2, 4, 16])},
+    "Transpose, Flatten, Mul, Add, BatchNormalization": {
+        **transposed([0, 2, 1, 3], f"f = Flatten(t)  e = Mul(f, c)  d = Add(e, g)  {BN.replace('(h', '(d')}"),
+        **with_weights(GEMM_16, c=(64,), g=(1, 64), k=(64,), q=(64,), m=(64,), v=np.linspace(0.5, 2, 64))},
     "one after the other": {
         "steps": f"{BN.replace('s =', 'd =')}  e = AveragePool <kernel_shape = [2, 2]> (d)  g = Mul(e, c)"
                  "  f = Add(g, d2)  s = Flatten(f)",
@@ -131,8 +157,26 @@ NEAR_MISSES = {
                           NOT, "n_s"),
     "Dropout, mask read": ({"steps": "s, m = Dropout(h)  o = Not(m)", **CONV}, NOT, "n_s"),
     "Flatten with the batch": ({"steps": "s = Flatten <axis = 2> (h)", **with_weights(GEMM_1, V=(16, 5))}, NOT, "n_s"),
-    "Flatten of all": ({"steps": "s = Flatten <axis = 0> (h)", **with_weights(GEMM_1, V=(128, 5))}, NOT, "n_s"),
-    "Reshape of the batch": (reshaped(with_weights(GEMM_1, V=(128, 5)), 1, 128), NOT, "n_s"),
+    "Flatten of all, unknown batch": ({"steps": "s = Flatten <axis = 0> (h)", **with_weights(GEMM_1, V=(128, 5)),
+                                       "x": "float[N,3,6,6] x"}, NOT, "n_s"),
+    "Reshape of an unknown batch": (reshaped(with_weights(GEMM_1, V=(128, 5)), 1, 128, x="float[N,3,6,6] x"),
+                                    NOT, "n_s"),
+    "Transpose, Flatten of an unknown space": (
+        {**transposed([0, 3, 2, 1], "s = Flatten(t)"), **GEMM_16, "x": "float[2,3,H,W] x"}, NOT, "n_s"),
+    "Transpose, Reshape of an unknown space": (
+        {**transposed([0, 3, 2, 1], RESHAPE), **with_weights(GEMM_16, r=[2, 64]),
+         "x": "float[2,3,H,W] x"}, NOT, "n_s"),
+    "Transpose, units in the rows": (
+        {**transposed([0, 1, 2, 3], "s = Flatten <axis = 2> (t)"), **with_weights(GEMM_1, V=(16, 5))}, NOT, "n_s"),
+    "Transpose, Reshape across units": (
+        {**transposed([0, 2, 3, 1], RESHAPE), **with_weights(CONV, r=[2, 4, 8, 2], V=(5, 4, 1, 1))},
+        NOT, "n_s"),
+    "Transpose before a Conv": ({**transposed([0, 2, 1, 3], "s = Identity(t)"), **CONV}, "consumer-not-linear", "n_y"),
+    "Transpose before a pool": (
+        {**transposed([0, 2, 3, 1], "p = GlobalAveragePool(t)  s = Flatten(p)"), **GEMM_1}, NOT, "n_p"),
+    "Transpose, units once for each group": (
+        {**transposed([0, 2, 1, 3], RESHAPE), "consumer": "y = Conv <group = 4> (s, V)",
+         "weights": {"V": (4, 4, 1), "r": [2, 16, 4]}, "y": "float[?,?,?] y"}, "group-layout", "n_y"),
     "Reshape across units": (reshaped(with_weights(SEQUENCE, V=(5, 2, 2)), 2, 2, 32), NOT, "n_s"),
     "Reshape that copies the units elsewhere": (
         {"steps": "d = Reshape(h, t)  s = Reshape(d, u)", "x": "float[1,3,4,4] x",
@@ -176,6 +220,8 @@ def test_near_misses_are_refused(name):
 def test_a_step_needs_a_known_rank():
     body = "z = MatMul(x, A)  h = PRelu(z, a)  s = Flatten <axis = 1> (h)  y = Gemm(s, V)"
     weights = {"A": (3, 4), "a": (4,), "V": (4, 2), "t": [1]}
-    model = from_text("x = Reshape(x0, t0)  " + body, "float[N] x0, int64[K] t0", "float[?,?] y", weights)
-    _, (choice,) = rewritten(model, form="split")
-    assert (choice.refusals["split"].code, choice.refusals["split"].node) == ("unknown-shape", "n_s")
+    for step in ("Flatten <axis = 1>", "Transpose"):
+        text = "x = Reshape(x0, t0)  " + body.replace("Flatten <axis = 1>", step)
+        model = from_text(text, "float[N] x0, int64[K] t0", "float[?,?] y", weights)
+        _, (choice,) = rewritten(model, form="split")
+        assert (choice.refusals["split"].code, choice.refusals["split"].node) == ("unknown-shape", "n_s")

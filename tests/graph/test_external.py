@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, numpy_helper
 
 from onnx_prelu.errors import BadInput, BadUsage
-from onnx_prelu.graph import beside, external
+from onnx_prelu.graph import data_files, external
 from onnx_prelu.graph import model as room
 from onnx_prelu.graph.model import Model, array, load, save, tensors
 
@@ -421,7 +421,7 @@ def test_new_weights_lie_at_aligned_offsets(here):
     sizes = {"a": 1025, "b": 70_000, "c": 2000, "d": 80_000}
     raw = [TensorProto(name=name, raw_data=name.encode() * size) for name, size in sizes.items()]
     with room.ExitStack() as undo:
-        places = beside.write(raw, beside.Output(here / "out/new.onnx", undo))
+        places = data_files.write(raw, data_files.Output(here / "out/new.onnx", undo))
         undo.pop_all()
     assert {name: (place.offset, place.length) for name, place in places.items()} == {
         "a": (0, 1025), "b": (4096, 70_000), "c": (74_112, 2000), "d": (77_824, 80_000)

@@ -72,6 +72,27 @@ def test_an_unknown_input_name_is_refused():
         infer(model("g (float[N] x) => (float[N] y) { y = Relu(x) }"), {"X": (1,)})
 
 
+@pytest.mark.parametrize(
+    ("inputs", "times"),
+    [
+        ([None, {}, {"x": (2, 4)}], 1),
+        ([{"x": (3, 4)}, {"x": (3, 4)}], 1),
+        ([None, {"x": (3, 4)}, {"x": (5, 4)}, {"x": (3, 4)}], 3),
+    ],
+)
+def test_a_model_is_inferred_once_for_the_same_sizes(monkeypatch, inputs, times):
+    calls = []
+    original = onnx.shape_inference.infer_shapes
+    monkeypatch.setattr(onnx.shape_inference, "infer_shapes", lambda *a, **k: calls.append(a) or original(*a, **k))
+    fixed = model("g (float[2,4] x) => (float[A,B] y) { y = Relu(x) }")
+    fixed.proto.graph.output[0].type.tensor_type.ClearField("shape")
+    found = [infer(fixed, sizes)["y"].shape for sizes in inputs]
+    assert found == [(sizes or {"x": (2, 4)}).get("x", (2, 4)) for sizes in inputs]
+    assert len(calls) == times
+    infer(Model(fixed.proto))
+    assert len(calls) == times + 1
+
+
 def test_a_model_that_inference_refuses_keeps_what_it_declares():
     broken = model("g (float[2] x) => (float[2] y) <float[2] z> { z = nowhere.Op(x)  y = Relu(z) }")
     with pytest.raises(onnx.shape_inference.InferenceError):

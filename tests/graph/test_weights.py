@@ -57,6 +57,6 @@ def test_indices_within_blocks():
 
 
 def test_a_unit_spread_over_a_block_of_neighbours():
-    take = spread(Take(np.array([1, 0, 1]), np.array([1.0, 2.0, -1.0])), 3)
+    take = spread(Take(np.array([1, 0, 1]), np.array([1.0, 2.0, -1.0])), units=2, size=6)
     assert take.index.tolist() == [3, 4, 5, 0, 1, 2, 3, 4, 5]
     assert take.factor.tolist() == [1, 1, 1, 2, 2, 2, -1, -1, -1]

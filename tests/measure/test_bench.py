@@ -9,7 +9,7 @@ from onnx import numpy_helper, parser
 
 from onnx_prelu.graph.model import Model
 from onnx_prelu.measure.inputs.draw import InputOptions
-from onnx_prelu.measure.latency import bench as room
+from onnx_prelu.measure.latency import setting
 from onnx_prelu.measure.latency.bench import Latency, bench
 from onnx_prelu.measure.providers.runner import CannotRun, Runner
 
@@ -47,6 +47,22 @@ def test_the_numbers_follow_from_the_times(measured: Latency):
     assert measured.ci_low <= measured.ratio <= measured.ci_high
     again = np.array(measured.times_again_ms) / before
     assert measured.noise >= max(np.median(again), 1 / np.median(again)) - 1
+
+
+def test_several_models_are_timed_in_one_run_against_the_first():
+    found = bench(SMALL, OTHER, SMALL, providers=["cpu"], duration=0.05)
+    assert [each.status for each in found] == ["measured"] * 2
+    assert found[0].times_before_ms == found[1].times_before_ms
+    assert found[0].times_again_ms == found[1].times_again_ms
+    assert found[0].times_after_ms != found[1].times_after_ms
+    assert [each.against for each in found] == ["g", "g"]
+
+
+def test_one_that_cannot_run_is_told_of_all():
+    refused = model("g (double[N,16] x) => (double[N,16] y) { y = nowhere.Op(x) }")
+    found = bench(SMALL, OTHER, refused, providers=["cpu"], duration=0.05)
+    assert [each.status for each in found] == ["not_run"] * 2
+    assert found[0].reason == found[1].reason
 
 
 def test_to_dict_is_json(measured: Latency):
@@ -95,13 +111,13 @@ def test_what_is_not_asked_for_and_missing_is_not_required(monkeypatch):
     def refuse(*_: object, **__: object) -> Runner:
         raise CannotRun("no device")
 
-    monkeypatch.setattr(room, "open_runner", refuse)
+    monkeypatch.setattr(setting, "open_runner", refuse)
     found = [(latency.provider, latency.required, latency.status) for latency in bench(SMALL, OTHER)]
     assert found == [("cpu", True, "not_run"), ("cuda", False, "not_run")]
 
 
 def latency(ratio: float, low: float, high: float, verdict: str, **more: object) -> Latency:
-    values = {"before_ms": 1.0, "after_ms": ratio, "noise": 0.019, **more}
+    values = {"before_ms": 1.0, "after_ms": ratio, "noise": 0.019, "detectable": 0.028, **more}
     return Latency("cpu", "measured", True, 1, 3.0, ratio=ratio, ci_low=low, ci_high=high, verdict=verdict, **values)
 
 
@@ -116,7 +132,7 @@ def latency(ratio: float, low: float, high: float, verdict: str, **more: object)
             "no difference on CPU, 1 thread (ratio 0.998 [0.985, 1.012], noise ±1.9 %); --duration 20 resolves less",
         ),
         (
-            latency(1.002, 0.999, 1.005, "no difference", noise=0.01),
+            latency(1.002, 0.999, 1.005, "no difference", noise=0.01, detectable=0.012),
             "no difference on CPU, 1 thread (ratio 1.002 [0.999, 1.005], noise ±1.0 %)",
         ),
         (
@@ -131,6 +147,11 @@ def latency(ratio: float, low: float, high: float, verdict: str, **more: object)
 )
 def test_sentences(result, sentence):
     assert result.sentence() == sentence
+
+
+def test_what_the_second_is_compared_with_the_first():
+    assert latency(0.617, 0.602, 0.633, "faster").change() == "1.62x faster [1.58, 1.66]"
+    assert latency(0.998, 0.985, 1.012, "no difference").change() == "no difference, ratio 0.998 [0.985, 1.012]"
 
 
 def test_threads_are_named():

@@ -176,6 +176,8 @@ def test_only_the_stored_values_of_sparse_tensors_count():
         # a constant is a weight
         ("g (float[2] x) => (float[2] y) { k = Constant<value = float[2] {1, 2}>()  y = Mul(x, k) }", 4),
         ("g (float[2] x) => (float[2] y) <float[2] k = {1, 2}> { y = Mul(x, k) }", 4),
+        # what is made of constants is one
+        ("g (float[2] x) => (float[2] y) <float[2] k = {1, 2}> { m = Neg(k)  n = Mul(k, m)  y = Mul(x, n) }", 4),
         # a body reads a: it lives until then
         (
             """g (float[10] x, bool[4] c) => (float[10] y) {

@@ -57,6 +57,23 @@ def test_threads():
     assert session.get_session_options().intra_op_num_threads == 3
 
 
+@pytest.mark.parametrize(
+    ("checking", "entries"),
+    [
+        (True, {"session.intra_op.allow_spinning": "0"}),
+        (False, {"session.force_spinning_stop": "1"}),  # as by default within a run, and quiet after it
+    ],
+)
+def test_threads_do_not_spin_while_another_session_runs(checking, entries):
+    options = open_runner(model(TWO_NODES), "cpu", threads=2, checking=checking).session.get_session_options()
+    assert {key: options.get_session_config_entry(key) for key in entries} == entries
+
+
+def test_a_profile_is_written_where_it_is_asked_for(tmp_path):
+    runner = open_runner(model(TWO_NODES), "cpu", profile=tmp_path / "here")
+    assert runner.session.end_profiling().startswith(str(tmp_path / "here"))
+
+
 # ── a provider that does not take part ────────────────────────────────────────────────────────────────────────
 
 

@@ -10,7 +10,8 @@ from onnx_prelu.graph.edit import finish
 from onnx_prelu.graph.model import load
 from onnx_prelu.passes.alone import sites_alone
 from onnx_prelu.passes.choose import policy
-from onnx_prelu.passes.engine import Scope, rewrite_sites
+from onnx_prelu.passes.engine import rewrite_sites
+from onnx_prelu.passes.patterns import Scope
 from tests.counts import examples
 from tests.oracle import assert_close, run
 from tests.strategies import nets

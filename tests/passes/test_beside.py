@@ -57,6 +57,16 @@ def test_the_table_is_prelu(table):
     np.testing.assert_allclose(borne, 1.0, rtol=1e-14)
 
 
+@pytest.mark.parametrize("table", [concat, tied])
+def test_lanes_of_a_unit_stand_together(table):
+    lanes, together = table(SLOPES), table(SLOPES).by_unit()
+    n = len(SLOPES)
+    assert together.unit.tolist() == [unit for unit in range(n) for _ in range(2)]
+    for column in ("row", "slope", "out"):
+        one, two = getattr(lanes, column), getattr(together, column)
+        assert (two[0::2].tolist(), two[1::2].tolist()) == (one[:n].tolist(), one[n:].tolist())
+
+
 # ── forth and back, with ONNX Runtime as the oracle ───────────────────────────────────────────────────────────
 
 
@@ -69,14 +79,12 @@ def drawn_feeds(proto):
 
 def assert_forth_and_back(proto, form):
     wide, choices = rewritten(proto, form=form)
-    grouped = [choice for choice in choices if choice.form == "mirror"]
-    assert {choice.form for choice in choices} <= {form, "mirror"}
-    assert {choice.refusals[form].code for choice in grouped} <= {"group-layout"}
+    assert {choice.form for choice in choices} == {form}
     values = drawn_feeds(proto)
     expected = run(proto, values)
     assert_close(expected, run(wide, values))
     back, folded = rewritten(wide, to="prelu")
-    assert [choice.form for choice in folded].count("fold") == len(choices) - len(grouped)
+    assert [choice.form for choice in folded].count("fold") == len(choices)
     assert_close(expected, run(back, values))
     assert [node.op_type for node in back.graph.node] == [node.op_type for node in proto.graph.node]
     if form == "tied":
@@ -153,6 +161,27 @@ def test_what_stands_between_is_taken_along(form):
     weights = {"A": (3, 2, 3, 3), "a": np.array([0.25, -0.5, 1.5]).reshape(3, 1, 1), "s": (3, 1, 1), "t": (1, 3, 1, 1)}
     weights |= {"k": (3,), "d": (3,), "m": (3,), "v": np.array([0.5, 1.0, 2.0]), "V": (12, 2)}
     proto = model(body, "float[2,2,5,5] x", weights=weights)
+    assert_forth_and_back(proto, form)
+
+
+TRANSPOSED = model(
+    "h = PRelu(x, a)  t = Transpose <perm = [0, 2, 3, 1]> (h)  f = Flatten(t)  y = Gemm(f, V)",
+    "float[2,3,2,5] x", weights={"a": WEIGHTS["a"].reshape(3, 1, 1), "V": (30, 2)},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_where_all_units_stand_several_times_in_a_layer(form):
+    assert_forth_and_back(TRANSPOSED, form)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_where_they_do_in_a_layer_stored_the_other_way_round(form):
+    proto = onnx.ModelProto()
+    proto.CopyFrom(TRANSPOSED)
+    (matrix,) = [tensor for tensor in proto.graph.initializer if tensor.name == "V"]
+    matrix.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(matrix).T.copy(), "V"))
+    proto.graph.node[-1].attribute.append(onnx.helper.make_attribute("transB", 1))
     assert_forth_and_back(proto, form)
 
 
@@ -252,8 +281,15 @@ REFUSED = {
     "MaxPool between": (model("h = PRelu(x, a)  m = MaxPool <kernel_shape = [2, 2]> (h)  y = Conv(m, V)",
                               "float[1,4,5,5] x", "float[?,?,?,?] y", weights={"a": CHANNELS, "V": (4, 4, 2, 2)}),
                         "between-not-linear", "n_m"),
-    "groups": (model(IMAGE.format(" <group = 2>"), "float[1,4,5,5] x", "float[?,?,?,?] y",
-                     weights={"a": CHANNELS, "V": (4, 2, 2, 2)}), "group-layout", "n_y"),
+    "groups that split units": (model("h = PRelu(x, a)  r = Reshape(h, s)  y = Conv <group = 2> (r, V)",
+                                      "float[1,3,2,5] x", "float[?,?,?] y",
+                                      weights={"a": CHANNELS[:3], "s": np.array([1, 6, 5]), "V": (4, 3, 2)}),
+                                "group-layout", "n_y"),
+    "groups, and nothing behind the units": (
+        model("h = PRelu(x, a)  r = Reshape(h, s)  y = Conv <group = 2> (r, V)", "float[2,4] x", "float[?,?,?] y",
+              weights={"a": CHANNELS.reshape(-1), "s": np.array([2, 4, 1]), "V": (4, 2, 1)}), "group-layout", "n_h"),
+    "groups, and no rank": (model(IMAGE.format(" <group = 2>"), "float x", "float[?,?,?,?] y",
+                                  weights={"a": CHANNELS, "V": (4, 2, 2, 2)}), "unknown-shape", "n_h"),
     "a full slope": (model(IMAGE.format(""), "float[1,4,2,2] x", "float[?,?,?,?] y",
                            weights={"a": np.arange(16.0).reshape(4, 2, 2), "V": (4, 4, 2, 2)}),
                      "slope-not-per-unit", "n_h"),
@@ -270,6 +306,7 @@ REFUSED = {
                         weights={"V": np.full((3, 2), 6e4), "a": np.array([0.5, -3.0, 1.0])}), "overflow", "n_y"),
 }  # fmt: skip
 REFUSED["a slope at run time"][0].graph.initializer.pop(2)
+REFUSED["groups, and no rank"][0].graph.input[0].type.tensor_type.ClearField("shape")
 
 
 @pytest.mark.parametrize("plan", [plan_concat, plan_tied])
@@ -319,6 +356,14 @@ HALVES = {"V": np.array([[1.0, 2], [-3, 4], [5, 6], [-0.25, -0.5], [1.5, -2], [-
 SUMS = {"V": np.array([[0.25, 0.5], [-1.5, 2], [5, 6], [0.75, 1.5], [-1.5, 2], [0, 0]])}
 BY_HAND = {
     "concat": ("r = Relu(x)  h = Concat <axis = 1> (x, r)  y = MatMul(h, V)", SUMS),
+    "concat, the Relu first": (
+        "r = Relu(x)  h = Concat <axis = 1> (r, x)  y = MatMul(h, V)",
+        {"V": np.roll(SUMS["V"], 3, axis=0)},
+    ),
+    "tied, the Neg first": (
+        "n = Neg(x)  c = Concat <axis = 1> (n, x)  h = Relu(c)  y = MatMul(h, V)",
+        {"V": np.roll(HALVES["V"], 3, axis=0)},
+    ),
     "concat from behind": ("r = Relu(x)  h = Concat <axis = -1> (x, r)  y = MatMul(h, V)", SUMS),
     "tied": ("n = Neg(x)  c = Concat <axis = 1> (x, n)  h = Relu(c)  y = MatMul(h, V)", HALVES),
 }
@@ -339,7 +384,9 @@ def test_lanes_written_by_hand_are_found(name):
 NOT_PARALLEL = {"V": np.array([[1.0, 2], [-3, 4], [5, 6], [-0.25, -0.5], [1.5, 2], [-5, -6]])}
 STEP = "q = Add(h, t)  y = MatMul(q, V)"
 NOT_LANES = {
-    "the other way round": ("r = Relu(x)  h = Concat <axis = 1> (r, x)  y = MatMul(h, V)", SUMS, "no-pairs"),
+    "not joined but added": ("r = Relu(x)  h = Add(x, r)  y = MatMul(h, U)", {"U": (3, 2)}, "no-pairs"),
+    "joined with its double": ("n = Neg(x)  c = Concat <axis = 1> (n, n)  h = Relu(c)  y = MatMul(h, V)", HALVES,
+                               "no-pairs"),
     "a Relu of something else": ("r = Relu(w)  h = Concat <axis = 1> (x, r)  y = MatMul(h, V)", SUMS, "no-pairs"),
     "along another axis": ("r = Relu(x)  h = Concat <axis = 0> (x, r)  y = MatMul(h, U)", {"U": (3, 2)},
                            "consumer-not-linear"),

@@ -8,9 +8,11 @@ import onnx.parser
 import pytest
 from onnx import helper, numpy_helper
 
+from onnx_prelu import api
 from onnx_prelu.graph.draft import Draft
 from onnx_prelu.graph.model import load
-from onnx_prelu.passes.engine import Scope, inspect_sites
+from onnx_prelu.passes.engine import inspect_sites
+from onnx_prelu.passes.patterns import Scope
 from tests.oracle import assert_close, assert_same_bits, run
 from tests.rewriting import rewritten
 
@@ -372,13 +374,39 @@ def test_functions_are_rewritten_in_their_own_opset():
     assert [scope.opset for scope in Draft(load(proto)).scopes()] == [17, 8]
 
 
-def test_a_function_of_unknown_type_is_refused_unless_its_types_are_declared():
-    text = function("y = LeakyRelu <alpha = 0.25> (x)")
-    proto = model(CALL, functions=text, imports=OWN, ir=10)
+def test_a_function_that_is_called_with_one_type_has_that_type():
+    proto = model(CALL, functions=function("y = LeakyRelu <alpha = 0.25> (x)"), imports=OWN)
+    result, (choice,) = rewritten(proto, form="mirror")
+    assert (choice.node, choice.form) == ("own.block/y", "mirror")
+    assert_same_bits(run(proto, X), run(result, X))
+    assert [pair.status for pair in api.rewrite(proto, form="mirror").report.check[0].pairs] == ["passed"]
+
+
+def test_a_zero_cast_in_a_function_is_found_by_the_type_of_its_calls():
+    text = function("""k = Constant <value = float {0.0}> () z = CastLike(k, x) m = Max(x, z) n = Min(x, z)
+        l = Constant <value = float {0.25}> () j = CastLike(l, x) o = Mul(j, n) y = Add(m, o)""")
+    proto = model(CALL, functions=text, imports=OWN)
+    result, (choice,) = rewritten(proto, form="mirror")
+    assert (choice.node, choice.form) == ("own.block/y", "mirror")
+    assert_same_bits(run(proto, X), run(result, X))
+
+
+def test_a_function_that_is_called_with_two_types_is_refused():
+    call = """g (float[N,4] x) => (float[N,4] y, double[N,4] v) {
+        y = own.block(x) w = Cast <to = 11> (y) v = own.block(w) }"""
+    proto = model(call, functions=function("y = LeakyRelu <alpha = 0.25> (x)"), imports=OWN)
     _, (choice,) = rewritten(proto, form="mirror")
     assert choice.refused
     assert {reason.code for reason in choice.refusals.values()} == {"type-unknown"}
     assert choice.refusals["mirror"].node == "own.block/y"
+
+
+def test_a_function_that_nothing_calls_is_refused_unless_its_types_are_declared():
+    call = "g (float[N,4] x) => (float[N,4] y) { y = Neg(x) }"
+    proto = model(call, functions=function("y = LeakyRelu <alpha = 0.25> (x)"), imports=OWN, ir=10)
+    _, (choice,) = rewritten(proto, form="mirror")
+    assert choice.refused
+    assert choice.refusals["mirror"].code == "type-unknown"
     proto.functions[0].value_info.append(helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["N", 4]))
     _, (choice,) = rewritten(proto, form="mirror")
     assert choice.form == "mirror"

@@ -11,8 +11,9 @@ from onnx_prelu.graph.draft import Draft
 from onnx_prelu.graph.model import load
 from onnx_prelu.passes.choose import policy
 from onnx_prelu.passes.elementwise import plan_elementwise
-from onnx_prelu.passes.engine import Scope, inspect_sites, rewrite_sites
+from onnx_prelu.passes.engine import inspect_sites, rewrite_sites
 from onnx_prelu.passes.fold import plan_fold
+from onnx_prelu.passes.patterns import Scope
 from onnx_prelu.passes.sites import find_sites
 from tests.oracle import assert_same_bits, run
 from tests.rewriting import rewritten

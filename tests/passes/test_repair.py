@@ -161,6 +161,36 @@ def test_an_overridable_slope_is_repaired_where_it_may_be_frozen():
     assert "taken as constants, and no longer inputs of the graph: a" in notes
 
 
+TWO = "r = PRelu(x, a)\nt = Tanh(r)\nh = PRelu(t, a)"
+
+
+@pytest.mark.parametrize(
+    ("asked", "repaired"),
+    [
+        ({"only": ["n_h"]}, ["n_h"]),
+        ({"skip": ["n_h"]}, ["n_r"]),
+        ({"only": ["n_*"], "skip": ["n_r"]}, ["n_h"]),
+        ({"only": ["n_*"]}, ["n_r", "n_h"]),
+    ],
+)
+def test_only_sites_that_are_meant_are_repaired(asked, repaired):
+    proto = model(np.full((3, 1, 1), 0.5), nodes=TWO)
+    told = api.inspect(proto, fix_slopes=True, **asked)
+    result = api.rewrite(proto, to="prelu", fix_slopes=True, check=False, **asked)
+    for report in (told, result.report):
+        notes = [note for note in report.notes if "was repaired" in note]
+        assert [note.split(":")[0] for note in notes] == [f"'{node}'" for node in repaired]
+        assert [site.node for site in report.sites] == repaired
+    shapes = {tensor.name: list(tensor.dims) for tensor in result.model.graph.initializer}
+    read = {node.name: shapes[node.input[1]] for node in result.model.graph.node if node.op_type == "PRelu"}
+    assert read == {name: [] if name in repaired else [3, 1, 1] for name in ("n_r", "n_h")}
+
+
+def test_a_pattern_that_means_no_site_is_still_an_error():
+    with pytest.raises(BadUsage, match="--only nothing matches no site"):
+        api.rewrite(model(PER_CHANNEL), fix_slopes=True, only=["nothing"])
+
+
 def test_in_ir_3_a_repaired_slope_is_listed():
     result = repair_slopes(load(model(PER_CHANNEL, ir=3, opset=8))).model.proto
     assert [value.name for value in result.graph.input] == ["x", "a/repaired"]

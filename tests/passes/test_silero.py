@@ -12,7 +12,8 @@ from onnx_prelu.graph.edit import finish
 from onnx_prelu.graph.model import load
 from onnx_prelu.graph.walk import within
 from onnx_prelu.passes.choose import policy
-from onnx_prelu.passes.engine import Scope, rewrite_sites
+from onnx_prelu.passes.engine import rewrite_sites
+from onnx_prelu.passes.patterns import Scope
 from tests.oracle import assert_close, assert_same_bits, run
 from tests.rewriting import rewritten
 

@@ -8,8 +8,8 @@ from onnx import numpy_helper
 import onnx_prelu
 from onnx_prelu.errors import BadUsage, NotMet, Refused
 from onnx_prelu.passes.slope_shapes import SLOPE_SHAPES, kinds, reshaped
-from tests.activations import LEAKY, MIRROR, PRELU, UNIFORM, image, mlp
-from tests.oracle import assert_same_bits, run
+from tests.activations import LEAKY, MIRROR, PRELU, UNIFORM, image, mlp, parsed
+from tests.oracle import assert_close, assert_same_bits, run
 
 IMAGE, LINE, UNKNOWN = (1, 3, 4, 5), ("N", 3), None
 KINDS = [
@@ -86,6 +86,15 @@ def slope_shape(model):
     return numpy_helper.to_array(slope).shape
 
 
+def conv(a):
+    """A Conv of two channels over (3, 3), a PRelu, and another Conv."""
+    rng = np.random.default_rng(3)
+    body = "z = Conv <pads = [1, 1, 1, 1]> (x, K)  h = PRelu(z, a)  y = Conv(h, L)"
+    constants = {"K": rng.normal(size=(2, 2, 3, 3)), "L": rng.normal(size=(2, 2, 1, 1)), "a": a}
+    return parsed(body, "T[1,2,3,3] x", "T[1,2,3,3] y", constants)
+
+
+CONV, UNIFORM_CONV = conv(np.reshape([0.25, -0.5], (2, 1, 1))), conv(UNIFORM)
 WRITTEN = {
     ("prelu", "scalar"): (image(PRELU, UNIFORM), (1,)),
     ("prelu", "1d"): (image(PRELU, UNIFORM), (3,)),
@@ -93,6 +102,10 @@ WRITTEN = {
     ("prelu", "full"): (image(PRELU), (2, 3, 3)),
     ("mirror", "full"): (image(MIRROR), (2, 3, 3)),
     ("fold", "c11"): (onnx_prelu.rewrite(mlp(PRELU), check=False).model, (3,)),
+    ("fold of a Conv", "c11"): (onnx_prelu.rewrite(CONV, check=False).model, (2, 1, 1)),
+    ("fold of a Conv", "full"): (onnx_prelu.rewrite(CONV, check=False).model, (2, 3, 3)),
+    ("uniform fold of a Conv", "scalar"): (onnx_prelu.rewrite(UNIFORM_CONV, check=False).model, (1,)),
+    ("uniform fold of a Conv", "1d"): (onnx_prelu.rewrite(UNIFORM_CONV, check=False).model, (3,)),
     ("uniform fold", "scalar"): (onnx_prelu.rewrite(mlp(PRELU, [0.25] * 3), check=False).model, (1,)),
 }
 
@@ -103,9 +116,11 @@ def test_slopes_are_written_in_that_shape(what, kind):
     result = rewritten(model, slope_shape=kind).model
     assert slope_shape(result) == shape
     onnx.checker.check_model(result, full_check=True)
-    feeds = {"z": np.random.default_rng(0).normal(size=(1, 2, 3, 3)).astype(np.float32)}
+    x = np.random.default_rng(0).normal(size=(1, 2, 3, 3)).astype(np.float32)
     if what in ("prelu", "mirror"):
-        assert_same_bits(run(model, feeds), run(result, feeds))
+        assert_same_bits(run(model, {"z": x}), run(result, {"z": x}))
+    elif "Conv" in what:
+        assert_close(run(model, {"x": x}), run(result, {"x": x}))
     again = rewritten(result, slope_shape=kind)
     assert again.model.SerializeToString() == result.SerializeToString()
 

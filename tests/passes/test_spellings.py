@@ -11,8 +11,10 @@ from onnx import numpy_helper
 from onnx_prelu.graph.draft import Draft
 from onnx_prelu.graph.model import load
 from onnx_prelu.passes.sites import find_sites
+from tests.constants import constants
 from tests.independent import prelu
 from tests.oracle import assert_close, assert_same_bits, run
+from tests.returned import assert_returned
 from tests.rewriting import rewritten
 from tests.spellings import CASES, LAYOUTS, SPELLINGS, between_layers, build, drawn, slope_of
 
@@ -98,6 +100,27 @@ def test_it_is_split_between_layers(name, layout):
     assert choice.form == "split"
     assert {node.op_type for node in result.graph.node} == {"Gemm", "Relu"}
     assert_close(run(model, x), run(result, x))
+
+
+@pytest.mark.parametrize("form", ["split", "split-step", "concat", "tied", "mirror", "skip", "max"])
+@pytest.mark.parametrize(("name", "layout"), CASES)
+def test_it_goes_to_a_form_between_layers_and_comes_back_as_one_prelu(name, layout, form):
+    model = between_layers(build(name, layout))
+    there, (choice,) = rewritten(model, form=form)
+    assert choice.form == form or layout == "(H,W,C)" or "already" in choice.reason
+    back, _ = rewritten(there, to="prelu")
+    assert [node.op_type for node in back.graph.node].count("PRelu") == 1
+    weights, returned = (named(each, "before", "after") for each in (model, back))
+    (site,) = sites(back)
+    slopes = np.broadcast_arrays(slope_of(name, layout), site.slope.value.astype(np.float32))
+    assert_returned(form, weights, returned, *([slope] for slope in slopes))
+
+
+def named(model, *names):
+    """The weights that nodes of these names read."""
+    only = onnx.ModelProto(graph=onnx.GraphProto(initializer=model.graph.initializer))
+    only.graph.node.extend(node for node in model.graph.node if node.name in names)
+    return constants(only, op=False)
 
 
 def test_a_slope_that_repeats_over_space_becomes_one_a_channel():

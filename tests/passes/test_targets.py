@@ -10,7 +10,7 @@ from onnx_prelu.passes.catalogue import FORM_NAMES
 from onnx_prelu.passes.choose import misfit
 from onnx_prelu.passes.request import TIES, for_target
 from onnx_prelu.passes.targets import targets
-from tests.activations import LEAKY, MASKS, MAX, MIRROR, PRELU, SKIP, UNIFORM, image, mlp, only_site
+from tests.activations import LEAKY, MASKS, MAX, MIRROR, PRELU, SKIP, UNIFORM, image, mlp, only_site, parsed
 from tests.oracle import assert_close, run
 
 REPEATED = np.broadcast_to(np.array([0.25, -0.5]).reshape(2, 1, 1), (2, 3, 3))
@@ -143,6 +143,16 @@ def test_the_fold_is_held_to_the_target():
     assert ops(rewritten(wide, target="tensorrt", to="prelu").model) == ["Gemm", "PRelu", "Gemm"]
     assert onnx_prelu.inspect(wide, target="tensorrt").sites[0].possible == ("fold",)
     assert onnx_prelu.inspect(wide, target="nnenum").sites == ()
+
+
+def test_nnenum_takes_convolutions_and_no_max_pool():
+    body = "z = Conv(x, A)  h = PRelu(z, a)  f = Flatten(h)  y = MatMul(f, V)"
+    weights = {"A": np.ones((2, 1, 2, 2)), "a": np.array([[[0.25]], [[-0.5]]]), "V": np.ones((8, 1))}
+    model = parsed(body, "T[1,1,3,3] x", "T[1,1] y", weights)
+    assert ops(rewritten(model, target="nnenum").model) == ["Conv", "Relu", "Flatten", "MatMul"]
+    body = "z = Conv(x, A)  h = PRelu(z, a)  y = MaxPool <kernel_shape = [2, 2]> (h)"
+    pooled = parsed(body, "T[1,1,3,3] x", "T[1,2,1,1] y", weights)
+    assert "nnenum is not known to take: MaxPool (outside the sites)" in rewritten(pooled, target="nnenum").report.notes
 
 
 def test_ops_outside_the_sites_are_noted_not_refused():

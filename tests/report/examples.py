@@ -7,7 +7,10 @@ from onnx_prelu.measure.checking.check import Check, Output, PairResult, Spread,
 from onnx_prelu.measure.checking.compare import Difference
 from onnx_prelu.measure.costs.cost import Cost
 from onnx_prelu.measure.latency.bench import Latency
-from onnx_prelu.passes.choose import Choice, SlopeSummary
+from onnx_prelu.measure.latency.by_op import OpTime, Profile
+from onnx_prelu.measure.latency.start import Start
+from onnx_prelu.measure.latency.throughput import Throughput
+from onnx_prelu.passes.choice import Choice, SlopeSummary
 from onnx_prelu.passes.neighbours import Neighbour
 from onnx_prelu.report.report import Report
 
@@ -80,6 +83,8 @@ FASTER = Latency(
     ci_high=0.6329,
     noise=0.0123,
     verdict="faster",
+    detectable=0.0189,
+    against="b.onnx",
     rounds=8,
     pairs=1_200,
     outliers=7,
@@ -88,6 +93,23 @@ FASTER = Latency(
     times_again_ms=(0.2341, 0.2344),
 )
 UNTIMED = Latency("cuda", "not_run", required=False, threads=1, duration=3.0, reason="no CUDA device was found")
+TINY = OpTime("Flatten", 1, 0.0001, 0.004)
+STARTS = (
+    Start("cpu", "a.onnx", start_ms=28.3, load_bytes=10_305_536, run_bytes=10_817_536, processes=3),
+    Start("cpu", "b.onnx", start_ms=31.7, load_bytes=11_305_536, run_bytes=12_817_536, processes=3),
+    Start("cpu", "c.onnx", start_ms=30.9, processes=3),
+)
+FIXED = "the batch is fixed: no input leaves its first axis open ('x' 1x3x96x96)"
+THROUGHPUT = (
+    Throughput("cpu", "a.onnx", 8, per_second=51_870.3, ratio=1.0, ci_low=1.0, ci_high=1.0),
+    Throughput("cpu", "b.onnx", 8, per_second=136_900.0, ratio=0.379, ci_low=0.377, ci_high=0.382),
+    Throughput("cpu", "a.onnx", 4096, reason="it does not run at this size"),
+    Throughput("cpu", "b.onnx", 4096, reason="it does not run at this size"),
+)
+PROFILES = (
+    Profile("cpu", "a.onnx", 50, (OpTime("PRelu", 2, 0.016, 0.64), OpTime("Conv", 2, 0.0089, 0.356), TINY)),
+    Profile("cpu", "b.onnx", 50, (OpTime("Conv", 6, 0.0144, 0.993), TINY)),
+)
 TOLERANCE = Tolerance(1e-5, 1e-4)
 NEAR = Output(
     "logits",
@@ -223,5 +245,28 @@ REPORTS = {
             replace(FASTER, verdict="no difference", ratio=0.998, ci_low=0.99, ci_high=1.01, outliers=0),
             replace(FASTER, provider="cuda", verdict="slower", ratio=1.5, ci_low=1.4, ci_high=1.6, outliers=1),
         ),
+    ),
+    "full": Report(
+        "bench",
+        "a.onnx",
+        against="b.onnx",
+        latency=(FASTER, UNTIMED),
+        start=STARTS[:2],
+        throughput=THROUGHPUT,
+        profile=PROFILES,
+    ),
+    "several": Report(
+        "bench",
+        "a.onnx",
+        against="b.onnx, c.onnx",
+        latency=(
+            FASTER,
+            replace(FASTER, against="c.onnx", verdict="no difference", ratio=0.998, ci_low=0.99, ci_high=1.01),
+            UNTIMED,
+            replace(UNTIMED, against="c.onnx"),
+        ),
+        start=STARTS,
+        throughput=tuple(replace(each, reason=FIXED) for each in THROUGHPUT),
+        profile=(*PROFILES, replace(PROFILES[1], model="folder/c.onnx")),
     ),
 }

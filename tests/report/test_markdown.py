@@ -2,7 +2,7 @@ import pytest
 from examples import REPORTS
 from test_terminal import assert_like_snapshot
 
-from onnx_prelu.passes.choose import Choice
+from onnx_prelu.passes.choice import Choice
 from onnx_prelu.report.markdown import markdown
 from onnx_prelu.report.report import Report
 

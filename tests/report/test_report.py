@@ -17,6 +17,7 @@ ALWAYS = {"schema_version", "tool", "command", "model", "notes", "exit_code", "f
         ("inspect", {"sites", "before"}),
         ("check", {"against", "check"}),
         ("bench", {"against", "latency"}),
+        ("full", {"against", "latency", "start", "throughput", "profile"}),
         ("nothing", {"to", "sites"}),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 from examples import REPORTS
 from rich.console import Console
 
-from onnx_prelu.passes.choose import Choice
+from onnx_prelu.passes.choice import Choice
 from onnx_prelu.report.report import Report
 from onnx_prelu.report.terminal import text
 

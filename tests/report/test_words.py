@@ -1,6 +1,6 @@
 import pytest
 
-from onnx_prelu.passes.choose import SlopeSummary
+from onnx_prelu.passes.choice import SlopeSummary
 from onnx_prelu.report import words
 
 

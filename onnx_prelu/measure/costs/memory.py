@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from onnx import GraphProto, NodeProto
 
+from ...graph.constants import FOLDED
 from ...graph.index import bodies, captured
 from ...graph.types import TensorType, byte_count
 
@@ -15,8 +16,8 @@ def peak(graph: GraphProto, types: Mapping[str, TensorType]) -> int | None:
     """Most bytes of activations that are alive at once.
 
     Inputs live from the start, outputs to the end; everything else from the node that makes it to its last
-    reader, a node whose body reads it included. Nothing is reused in place. Weights and Constant nodes do not
-    count, nor does what nested graphs make inside.
+    reader, a node whose body reads it included. Nothing is reused in place. Weights do not count, nor what is made of
+    constants alone, which a runtime folds as it loads the model, nor what nested graphs make inside.
 
     Args:
         graph: The top-level graph.
@@ -31,7 +32,7 @@ def peak(graph: GraphProto, types: Mapping[str, TensorType]) -> int | None:
     last = _last_readers(graph)
     alive: dict[str, int] = {}
     now = most = 0
-    for step, made in enumerate([inputs, *map(_made, graph.node)], start=-1):
+    for step, made in enumerate([inputs, *_made(graph.node, weights)], start=-1):
         for name in made:
             size = _bytes(types.get(name))
             if size is None:
@@ -51,8 +52,15 @@ def _last_readers(graph: GraphProto) -> dict[str, int]:
     return last | {value.name: len(graph.node) for value in graph.output}
 
 
-def _made(node: NodeProto) -> list[str]:
-    return [] if node.op_type == "Constant" else [name for name in node.output if name]
+def _made(nodes: Iterable[NodeProto], weights: Collection[str]) -> Iterator[list[str]]:
+    """What each node makes, but for constants."""
+    known = set(weights)
+    for node in nodes:
+        if node.op_type in FOLDED and known.issuperset(node.input):
+            known.update(node.output)
+            yield []
+        else:
+            yield [name for name in node.output if name]
 
 
 def _read(node: NodeProto) -> Iterator[str]:

@@ -1,23 +1,23 @@
-"""Latency of two models against each other, on each provider."""
+"""Latency of models against the first of them, on each provider."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...graph.model import Model
-from ..inputs.draw import InputOptions, draw
-from ..providers.runtime import CannotRun, Request, open_runner, requests
-from .rotation import rotation
-from .stats import LEAST_NOISE, Verdict, interval, noise_floor, outliers, verdict
+from ..inputs.draw import InputOptions
+from ..providers.runtime import CannotRun, Request, requests
+from .setting import prepared, shares
+from .stats import Verdict, detectable, interval, noise_floor, outliers, verdict
 from .timing import measure
 
 _ANY = InputOptions()
+_FINE = 0.02  # a difference that nobody looks further for
 _LONGER = 20  # seconds to suggest, at least, where no difference was seen
 
 
@@ -36,9 +36,10 @@ class Latency:
         ratio: Median of after over before, pair by pair: below 1 the second model is faster.
         ci_low: Lower end of the ratio's 95 % bootstrap interval.
         ci_high: Its upper end.
-        noise: How far from 1 the first model gets against itself, as a relative difference; at least
-            :data:`~.stats.LEAST_NOISE`.
+        noise: How far from 1 the first model gets against itself, as a relative difference.
         verdict: What follows from these.
+        detectable: The smallest relative difference that four of five such measurements would have found.
+        against: The second model's name.
         duration: Seconds that the measurement was asked to take.
         sizes: The input shapes that ran.
         rounds: Rounds of measurement, each with sessions of its own.
@@ -63,6 +64,8 @@ class Latency:
     ci_high: float | None = None
     noise: float | None = None
     verdict: Verdict | None = None
+    detectable: float | None = None
+    against: str = ""
     rounds: int = 0
     pairs: int = 0
     outliers: int = 0
@@ -84,40 +87,53 @@ class Latency:
         >>> Latency("cuda", "not_run", False, 1, 3.0, reason="no device").sentence()
         'not run on CUDA: no device'
         """
-        where = self.provider.upper() if self.provider.islower() else self.provider
-        if self.ratio is None or self.ci_low is None or self.ci_high is None or self.noise is None:
-            return f"not run on {where}: {self.reason}"
-        where += f", {self.threads} thread{'s' * (self.threads != 1)}"
-        digits = 3 if 0.9 < self.ratio < 1.1 else 2
+        if self.ratio is None or self.noise is None:
+            return f"not run on {_place(self.provider)}: {self.reason}"
         if self.verdict != "no difference":
-            faster = self.verdict == "faster"
-            ends = (
-                (1 / self.ratio, 1 / self.ci_high, 1 / self.ci_low)
-                if faster
-                else (self.ratio, self.ci_low, self.ci_high)
-            )
-            times, low, high = (f"{end:.{digits}f}" for end in ends)
-            return f"{times}x {self.verdict} [{low}, {high}] on {where}"
-        ratio = f"ratio {self.ratio:.3f} [{self.ci_low:.3f}, {self.ci_high:.3f}], noise ±{100 * self.noise:.1f} %"
-        longer = f"; --duration {max(_LONGER, 4 * self.duration):g} resolves less" if self.noise > LEAST_NOISE else ""
-        return f"no difference on {where} ({ratio}){longer}"
+            return f"{self.change()} on {self.place}"
+        fine = self.detectable is None or self.detectable <= _FINE
+        longer = "" if fine else f"; --duration {max(_LONGER, 4 * self.duration):g} resolves less"
+        return f"no difference on {self.place} ({self._ratio()}, noise ±{100 * self.noise:.1f} %){longer}"
+
+    @property
+    def place(self) -> str:
+        """Where they ran, for people: ``"CPU, 1 thread"``."""
+        return f"{_place(self.provider)}, {self.threads} thread{'s' * (self.threads != 1)}"
+
+    def change(self) -> str:
+        """What the second model is, compared with the first: ``"1.62x faster [1.58, 1.66]"``."""
+        if self.verdict == "no difference":
+            return f"no difference, {self._ratio()}"
+        if self.ratio is None or self.ci_low is None or self.ci_high is None:
+            return "not run"
+        ends = (self.ratio, self.ci_low, self.ci_high)
+        if self.verdict == "faster":
+            ends = (1 / self.ratio, 1 / self.ci_high, 1 / self.ci_low)
+        times, low, high = (f"{end:.{3 if 0.9 < self.ratio < 1.1 else 2}f}" for end in ends)
+        return f"{times}x {self.verdict} [{low}, {high}]"
+
+    def _ratio(self) -> str:
+        return f"ratio {self.ratio:.3f} [{self.ci_low:.3f}, {self.ci_high:.3f}]"
+
+
+def _place(provider: str) -> str:
+    return provider.upper() if provider.islower() else provider
 
 
 def bench(
-    a: Model,
-    b: Model,
-    *,
+    first: Model,
+    *others: Model,
     providers: Sequence[str] | None = None,
     options: InputOptions = _ANY,
     threads: int = 1,
     duration: float = 3.0,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[Latency, ...]:
-    """Time two models that take the same inputs against each other, and the first against itself.
+    """Time models that take the same inputs against the first, and the first against itself, all in one run.
 
     Args:
-        a: The model before.
-        b: The model after.
+        first: The model that the others are compared with.
+        others: The others.
         providers: Providers by name, all required; None for the CPU, and CUDA where it truly runs.
         options: Sizes and values of the inputs.
         threads: Threads that a session computes with.
@@ -125,45 +141,54 @@ def bench(
         progress: Called with what is being done now.
 
     Returns:
-        One result for each provider. A provider that cannot run one of the models is ``not_run``.
+        For each provider, one result for each of the others. Where a provider cannot run one of the models, all
+        of them are ``not_run``.
 
     Raises:
         BadInput: The inputs that were asked for do not fit the model.
+        BadUsage: A shape or dimension is asked for that the model does not have.
     """
-    return tuple(_on(request, a, b, options, threads, duration, progress or _silent) for request in requests(providers))
+    tell = progress or silent
+    return tuple(
+        latency
+        for request in requests(providers)
+        for latency in _on(request, (first, *others), options, threads, duration, tell)
+    )
+
+
+def silent(_: str) -> None:
+    """Progress that nobody asked to see."""
 
 
 def _on(
     request: Request,
-    a: Model,
-    b: Model,
+    models: Sequence[Model],
     options: InputOptions,
     threads: int,
     duration: float,
     progress: Callable[[str], None],
-) -> Latency:
+) -> list[Latency]:
     provider = request.provider
-    before, after = (partial(open_runner, model, provider, threads=threads, checking=False) for model in (a, b))
-
-    def done(share: float) -> None:
-        progress(f"bench on {provider} {100 * share:.0f} %")
-
+    unrun = [
+        Latency(provider, "not_run", request.required, threads, duration, against=model.name) for model in models[1:]
+    ]
+    done = shares(progress, f"bench on {provider}")
     done(0)
     try:
-        feeds = draw(a, options, before())
-        times = measure([before, after, before], rotation(feeds, options.seed), duration, done)
+        setting = prepared(models[0], provider, options, threads)
+        openers = [setting.opener(model) for model in (*models, models[0])]
+        times = measure(openers, setting.inputs, duration, done) * 1e3
     except CannotRun as refusal:
-        return Latency(provider, "not_run", request.required, threads, duration, reason=refusal.reason)
-    return Latency(provider, "measured", request.required, threads, duration, sizes=feeds.sizes, **_judged(times * 1e3))
+        return [replace(latency, reason=refusal.reason) for latency in unrun]
+    before, again = times[0], times[-1]
+    return [
+        replace(latency, status="measured", sizes=setting.feeds.sizes, **_judged(before, after, again))
+        for latency, after in zip(unrun, times[1:-1], strict=True)
+    ]
 
 
-def _judged(times: NDArray[np.float64]) -> dict[str, Any]:
-    """What the times say, by the names that :class:`Latency` has for it.
-
-    Args:
-        times: Milliseconds, (3, rounds, pairs), as :func:`measure` gives them.
-    """
-    before, after, again = times
+def _judged(before: NDArray[np.float64], after: NDArray[np.float64], again: NDArray[np.float64]) -> dict[str, Any]:
+    """What the times say, by the names that :class:`Latency` has for it; each of them milliseconds, (rounds, pairs)."""
     ratio = float(np.median(after / before))
     low, high = interval(after / before)
     noise = noise_floor(again / before)
@@ -175,6 +200,7 @@ def _judged(times: NDArray[np.float64]) -> dict[str, Any]:
         "ci_high": high,
         "noise": noise,
         "verdict": verdict(ratio, low, high, noise),
+        "detectable": detectable(ratio, low, high, noise),
         "rounds": before.shape[0],
         "pairs": before.size,
         "outliers": outliers(before) + outliers(after),
@@ -182,7 +208,3 @@ def _judged(times: NDArray[np.float64]) -> dict[str, Any]:
         "times_after_ms": tuple(after.ravel().tolist()),
         "times_again_ms": tuple(again.ravel().tolist()),
     }
-
-
-def _silent(_: str) -> None:
-    """Progress that nobody asked to see."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ...graph.model import Model
 from .installed import short
@@ -46,7 +47,13 @@ def requests(providers: Sequence[str] | None) -> tuple[Request, ...]:
 
 
 def open_runner(
-    model: Model, provider: str, *, threads: int | None = None, checking: bool = True, optimize: bool = True
+    model: Model,
+    provider: str,
+    *,
+    threads: int | None = None,
+    checking: bool = True,
+    optimize: bool = True,
+    profile: Path | None = None,
 ) -> Runner:
     """Make a model ready to run on a provider, and make sure that it is this provider that runs it.
 
@@ -57,10 +64,11 @@ def open_runner(
         checking: Compute as precisely and repeatably as the provider can (no TF32, deterministic kernels), rather
             than as fast.
         optimize: Let the runtime fuse and reorder nodes.
+        profile: Where ONNX Runtime writes a profile of the runs: the beginning of a file's name; None for nowhere.
 
     Raises:
         CannotRun: The provider cannot run this model; the reason says what is missing.
     """
     if short(provider) == "reference":
         return ReferenceRunner(model)
-    return SessionRunner(model, provider, threads=threads, checking=checking, optimize=optimize)
+    return SessionRunner(model, provider, threads=threads, checking=checking, optimize=optimize, profile=profile)

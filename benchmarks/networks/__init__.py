@@ -1,0 +1,1 @@
+"""The reference networks, built with numpy and onnx alone."""

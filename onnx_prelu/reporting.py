@@ -1,0 +1,50 @@
+"""What the commands put into their reports alike: names, costs, predictions, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+
+from .errors import CheckFailed, ProviderNotRun
+from .graph.model import Model
+from .graph.types import TensorType
+from .measure.costs.cost import cost
+from .measure.costs.predicted import predicted
+from .passes.choice import Choice
+from .passes.engine import Inspected
+from .report.report import Report
+
+
+def with_predictions(site: Inspected, types: dict[str, TensorType]) -> Choice:
+    """A site with what the model's costs would grow by, for each form that it can take."""
+    changes = {plan.form: asdict(predicted(site.draft, plan.edit, types)) for plan in site.plans}
+    return replace(site.choice, predicted=changes)
+
+
+def with_costs(report: Report, a: Model, b: Model, input_shape: Mapping[str, Sequence[int]] | None) -> Report:
+    """The report with what both models cost, at the sizes that were run."""
+    ran = [check.sizes for check in report.check or () if check.sizes]
+    ran += [latency.sizes for latency in report.latency or () if latency.sizes]
+    sizes = ran[0] if ran else {name: tuple(shape) for name, shape in (input_shape or {}).items()}
+    return replace(report, before=cost(a, sizes), after=cost(b, sizes))
+
+
+def failed(report: Report) -> bool:
+    """True if a check failed."""
+    return any(result.status == "failed" for result in report.check or ())
+
+
+def raise_unless_passed(report: Report, *, keep_failed: bool) -> None:
+    """Fail where the report says so.
+
+    Raises:
+        CheckFailed: A check failed, and that is not to be kept.
+        ProviderNotRun: A required provider could not run.
+    """
+    if report.passed or report.failure is None:
+        return
+    if failed(report):
+        if not keep_failed:
+            raise CheckFailed(report.failure, report=report)
+    else:
+        raise ProviderNotRun(report.failure, report=report)
