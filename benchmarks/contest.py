@@ -12,12 +12,15 @@ import onnx
 import onnx_prelu
 from benchmarks.networks.floor import floor
 from benchmarks.score import Score
+from onnx_prelu.graph.draft import Draft
+from onnx_prelu.graph.edit import finish
 from onnx_prelu.graph.model import Model, load
 from onnx_prelu.measure.inputs.draw import InputOptions, draw
 from onnx_prelu.measure.latency.rotation import rotation
-from onnx_prelu.measure.latency.timing import measure
+from onnx_prelu.measure.latency.timing import clock_for, measure
 from onnx_prelu.measure.providers.installed import onnxruntime
 from onnx_prelu.measure.providers.runtime import open_runner
+from onnx_prelu.passes.layout.apply import apply_layout
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Rules:
         exact: Whether ours has to keep every bit.
         threads: That a session computes with.
         duration: Seconds of timing for each network.
+        budget: Seconds of tuning for each network.
     """
 
     layout: bool = True
@@ -37,6 +41,7 @@ class Rules:
     exact: bool = False
     threads: int = 1
     duration: float = 20.0
+    budget: float = 60.0
 
 
 def contest(name: str, group: str, model: onnx.ModelProto, sizes: Mapping[str, tuple[int, ...]], rules: Rules) -> Score:
@@ -56,22 +61,40 @@ def contest(name: str, group: str, model: onnx.ModelProto, sizes: Mapping[str, t
         CannotRun: The runtime does not take one of the models.
     """
     relu = floor(model)
-    contenders = {"prelu": model, "ours": ours(model, sizes, rules), "relu": relu}
+    result = ours(model, sizes, rules)
+    contenders = {"prelu": model, "ours": result.model, "relu": relu}
     if rules.layout:
-        contenders["laid"] = ours(relu, sizes, rules)
+        contenders["laid"] = laid(relu, result)
     times = medians([load(each) for each in contenders.values()], sizes, rules)
     return Score(name, group, onnxruntime().__version__, **dict(zip(contenders, times, strict=True)))
 
 
-def ours(model: onnx.ModelProto, sizes: Mapping[str, tuple[int, ...]], rules: Rules) -> onnx.ModelProto:
-    """A network as it is rewritten, and checked; of one with Relu, only the layout may change."""
-    form = "max" if rules.exact else "skip"
-    return onnx_prelu.rewrite(model, to="relu", form=form, input_shape=sizes, providers=["cpu"]).model
+def ours(model: onnx.ModelProto, sizes: Mapping[str, tuple[int, ...]], rules: Rules) -> onnx_prelu.Rewrite:
+    """A network as it is rewritten, and checked."""
+    return onnx_prelu.rewrite(
+        model,
+        to="fast",
+        tune=rules.tune,
+        budget=rules.budget,
+        layout=rules.layout,
+        exact=rules.exact,
+        threads=rules.threads,
+        input_shape=sizes,
+        providers=["cpu"],
+    )
+
+
+def laid(relu: onnx.ModelProto, result: onnx_prelu.Rewrite) -> onnx.ModelProto:
+    """The Relu network with the layout rules that ours has taken."""
+    assert result.report.tuning is not None
+    draft = Draft(load(relu))
+    apply_layout(draft, result.report.tuning.layout)
+    return finish(draft).proto
 
 
 def medians(models: list[Model], sizes: Mapping[str, tuple[int, ...]], rules: Rules) -> list[float]:
-    """Milliseconds a run of each model, all timed in one run."""
+    """Milliseconds a run of each model, all timed in one run; of the processor, where one thread computes."""
     openers = [partial(open_runner, each, "cpu", threads=rules.threads, checking=False) for each in models]
     feeds = rotation(draw(models[0], InputOptions(input_shape=dict(sizes)), openers[0]()), seed=0)
-    times = measure(openers, feeds, rules.duration, lambda _: None)
+    times = measure(openers, feeds, rules.duration, lambda _: None, clock_for("cpu", rules.threads))
     return [float(np.median(each)) * 1e3 for each in times]

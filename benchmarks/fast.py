@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--exact", action="store_true", help="ours keeps every bit")
     parser.add_argument("--threads", type=int, default=1, help="that a session computes with (default: %(default)s)")
     parser.add_argument("--duration", type=float, default=20, help="seconds for each network (default: %(default)s)")
+    parser.add_argument("--budget", type=float, default=60, help="seconds of tuning for each (default: %(default)s)")
     parser.add_argument("--only", action="append", default=[], metavar="NET", help="this network; can be repeated")
     parser.add_argument(
         "--runtimes", metavar="VERSIONS", help="of ONNX Runtime, between commas; each is installed anew"
@@ -71,7 +72,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _measured(options: argparse.Namespace, found: dict[str, Real]) -> Iterator[Score]:
     """Scores under the installed runtime; what it does not take is told and left out."""
-    rules = Rules(not options.no_layout, not options.no_tune, options.exact, options.threads, options.duration)
+    rules = Rules(
+        not options.no_layout, not options.no_tune, options.exact, options.threads, options.duration, options.budget
+    )
     for group, name, network in _networks(found, options.only):
         try:
             score = contest(name, group, network.model, network.sizes, rules)
@@ -104,7 +107,8 @@ def _passed_on(options: argparse.Namespace) -> list[str]:
     """The options that say what is measured, as arguments."""
     flags = [flag for flag in ("--no-layout", "--no-tune", "--exact") if getattr(options, flag[2:].replace("-", "_"))]
     only = [argument for name in options.only for argument in ("--only", name)]
-    return [*flags, "--threads", str(options.threads), "--duration", str(options.duration), *only]
+    numbers = ["--threads", str(options.threads), "--duration", str(options.duration), "--budget", str(options.budget)]
+    return [*flags, *numbers, *only]
 
 
 def _about(options: argparse.Namespace) -> list[str]:

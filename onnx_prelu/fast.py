@@ -304,7 +304,7 @@ def _timed(models: Sequence[Model], setting: Setting, seconds: float) -> list[Ti
     """All but the first model over the first; infinitely slow where one of them cannot run."""
     never = Timed(math.inf, math.inf, math.inf)
     try:
-        standings = race([setting.opener(model) for model in models], setting.inputs, seconds)
+        standings = race([setting.opener(model) for model in models], setting.inputs, seconds, clock=setting.clock)
     except CannotTime:
         return [never for _ in models[1:]]
     return [

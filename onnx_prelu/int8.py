@@ -19,6 +19,7 @@ from .graph.draft import Draft
 from .graph.model import Model
 from .measure.int8.quantize import quantized, sqnr
 from .measure.latency.race import race
+from .measure.latency.timing import clock_for
 from .measure.providers.runtime import CannotRun, open_runner
 from .passes.catalogue import FAST_PLANNERS
 from .passes.choose import Policy
@@ -139,7 +140,7 @@ def choose(
         raise NotMet(f"the model cannot be quantized: {candidates[0].reason}")
     progress(f"int8: timing {', '.join(results)}")
     openers = [partial(open_on, small) for _, small in results.values()]
-    standings = race(openers, judging[:8], _SECONDS * len(openers))
+    standings = race(openers, judging[:8], _SECONDS * len(openers), clock=clock_for(provider, threads))
     times = dict(zip(results, standings, strict=True))
     timed = [
         replace(each, ms=times[each.form].ms, ratio=times[each.form].ratio, low=times[each.form].low,

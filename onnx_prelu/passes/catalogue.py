@@ -14,6 +14,7 @@ from .fast.dwcat import plan_dwcat
 from .fast.ext0 import plan_ext0
 from .fast.fold2 import plan_fold2
 from .fast.gauge import plan_gauge
+from .fast.gauge_conv import plan_gauge_conv
 from .fast.pool import plan_pool
 from .fast.poolsplit import plan_poolsplit, plan_poolsplit_padded
 from .plan import Plan
@@ -33,6 +34,7 @@ FAST_PLANNERS: Mapping[str, Planner] = {
     "comp": plan_comp,
     "dwcat": plan_dwcat,
     "gauge": plan_gauge,
+    "gauge-conv": plan_gauge_conv,
 }
 """Forms that are worth their trouble for speed alone: they change the layers around a site, or the order of ops. Only
 ``--to fast`` and ``--form`` take them."""

@@ -24,6 +24,7 @@ from ..graph.producer import producer
 from ..graph.readers import readers
 from .beside import units_behind
 from .fast import comp, dwcat
+from .fast.pooled import BLOCK
 from .neighbours import maker_of, readers_of
 from .sites import Site
 
@@ -47,10 +48,13 @@ SMALL = 512
 IN_LAYOUT = frozenset(
     {
         "Conv", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Concat", "Add", "Sum", "Mul",
-        "BatchNormalization", "Relu", "LeakyRelu", "Sigmoid", "Tanh",
+        "BatchNormalization", "Relu", "LeakyRelu", "PRelu", "Sigmoid", "Tanh",
     }
 )  # fmt: skip
 """The ops that run in the blocked layout where what they read is in it."""
+
+READS = IN_LAYOUT | {"Pad", "ConvTranspose", "Resize", "DepthToSpace"}
+"""Those, and ops before which a chain of them still pays."""
 
 CHEAP_LAYER = 27
 """Products a value of a layer that may be computed on two halves apart: a 3x3 Conv over 3 channels has so many."""
@@ -91,7 +95,17 @@ def _likely(draft: Draft, site: Site, runtime: Runtime) -> tuple[str, ...]:
 def _in_layout(draft: Draft, site: Site, runtime: Runtime) -> tuple[str, ...]:
     slow = runtime.release >= SLOW_PRELU
     pays = runtime.release >= SCALES_IN_LAYOUT and (slow or _channels(draft, site) > NARROW)
-    return (*_by_what_reads_it(draft, site), *(BETWEEN_CONVS if pays else ()))
+    first = ("gauge-conv",) if pays and _comes_from_outside(draft, site) else ()
+    return (*_by_what_reads_it(draft, site), *first, *(BETWEEN_CONVS if pays else ()))
+
+
+def _comes_from_outside(draft: Draft, site: Site) -> bool:
+    """True if a sum is read of which one side has left the layout, and whole blocks of channels can be taken back."""
+    maker = draft.index.maker.get(site.x)
+    if maker is None or maker.op != "Add" or _channels(draft, site) % BLOCK:
+        return False
+    sides = [draft.index.maker.get(name) for name in maker.inputs]
+    return any(side is not None and side.op not in IN_LAYOUT for side in sides)
 
 
 def _by_what_reads_it(draft: Draft, site: Site) -> Iterator[str]:
@@ -122,8 +136,7 @@ def between_convs(draft: Draft, site: Site) -> bool:
     shape = draft.shape(site.x)
     if shape is None or len(shape) != 4:
         return False
-    around = (maker_of(draft, site.x), *readers_of(draft, site.y))
-    return all(neighbour.op in IN_LAYOUT for neighbour in around)
+    return maker_of(draft, site.x).op in IN_LAYOUT and any(reader.op in READS for reader in readers_of(draft, site.y))
 
 
 def _channels(draft: Draft, site: Site) -> int:

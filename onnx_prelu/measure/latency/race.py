@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .stats import Verdict, interval, noise_floor, verdict
-from .timing import CannotTime, Feed, Open, Track
+from .timing import CannotTime, Clock, Feed, Open, Track, wall
 
 _ROUNDS = 8  # that the budget is planned for, were nobody dropped
 _MOST_TURNS = 30  # a round: intervals are computed after every round, of all that still run
@@ -63,7 +63,12 @@ Progress = Callable[[float, Sequence[Standing]], None]
 
 
 def race(
-    candidates: Sequence[Open], feeds: Sequence[Feed], budget: float, *, progress: Progress | None = None
+    candidates: Sequence[Open],
+    feeds: Sequence[Feed],
+    budget: float,
+    *,
+    clock: Clock = wall,
+    progress: Progress | None = None,
 ) -> tuple[Standing, ...]:
     """Time several models against the first, and find the fastest.
 
@@ -80,6 +85,7 @@ def race(
             checking=False)`` does. The first is what the others are compared with.
         feeds: Inputs to rotate through, as :func:`~.rotation.rotation` makes them.
         budget: Seconds to spend, opening sessions included. One round is run whatever it takes.
+        clock: What runs are timed by; the budget is always by the wall.
         progress: Called after every round with the share of the budget that is spent, from 0 to 1, and the standings.
 
     Returns:
@@ -90,7 +96,7 @@ def race(
         CannotTime: The first cannot run.
         Interrupted: A KeyboardInterrupt came; the sessions are closed, and the exception has what was measured.
     """
-    running = _Race(candidates, feeds, budget)
+    running = _Race(candidates, feeds, budget, clock)
     start = time.perf_counter()
     spent = last = 0.0
     interrupted = False
@@ -110,9 +116,9 @@ def race(
 class _Race:
     """The times so far, and who still runs."""
 
-    def __init__(self, candidates: Sequence[Open], feeds: Sequence[Feed], budget: float) -> None:
+    def __init__(self, candidates: Sequence[Open], feeds: Sequence[Feed], budget: float, clock: Clock) -> None:
         self._again = len(candidates)
-        self._track = Track([*candidates, candidates[0]], feeds, budget / _ROUNDS, most_turns=_MOST_TURNS)
+        self._track = Track([*candidates, candidates[0]], feeds, budget / _ROUNDS, most_turns=_MOST_TURNS, clock=clock)
         self._running = list(range(len(candidates)))
         self._times: list[list[NDArray[np.float64]]] = [[] for _ in range(len(candidates) + 1)]
         self._standings = [Standing() for _ in candidates]

@@ -10,7 +10,7 @@ from ...graph.model import Model
 from ..inputs.draw import Feeds, InputOptions, draw
 from ..providers.runtime import open_runner
 from .rotation import rotation
-from .timing import Feed, Open
+from .timing import Clock, Feed, Open, clock_for
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,11 @@ class Setting:
     threads: int
     feeds: Feeds
     inputs: Sequence[Feed]
+
+    @property
+    def clock(self) -> Clock:
+        """What a race of models is timed by."""
+        return clock_for(self.provider, self.threads)
 
     def opener(self, model: Model) -> Open:
         """Opens a session of a model, as fast as the provider can be."""

@@ -18,6 +18,7 @@ from ..providers.runner import CannotRun, Runner
 
 Feed = Mapping[str, NDArray[Any]]
 Open = Callable[[], Runner]
+Clock = Callable[[], int]
 
 _ROUNDS = 8  # that a duration is planned for; how long sessions take to open decides how many it becomes
 _FEWEST_ROUNDS = 5
@@ -29,8 +30,30 @@ _PATIENCE = 3  # ... three samples in a row
 _WARMING = 0.25  # of a round's time, at most
 
 
+def wall() -> int:
+    """Nanoseconds as they go by."""
+    return time.perf_counter_ns()
+
+
+def own() -> int:
+    """Nanoseconds that the processor spent on this thread.
+
+    Where one thread computes, that is the time of a run, and what else the machine does hardly disturbs it.
+    """
+    return time.thread_time_ns()
+
+
+def clock_for(provider: str, threads: int) -> Clock:
+    """The clock that is least disturbed by what else the machine does, and still tells the time of a run."""
+    return own if provider == "cpu" and threads == 1 else wall
+
+
 def measure(
-    openers: Sequence[Open], feeds: Sequence[Feed], duration: float, done: Callable[[float], None]
+    openers: Sequence[Open],
+    feeds: Sequence[Feed],
+    duration: float,
+    done: Callable[[float], None],
+    clock: Clock = wall,
 ) -> NDArray[np.float64]:
     """Time models against each other, all in one run.
 
@@ -42,6 +65,7 @@ def measure(
         feeds: Inputs to rotate through. A single one would be learnt by the branch predictor.
         duration: Seconds to spend.
         done: Told after every round how much of the work is behind, from 0 to 1.
+        clock: What runs are timed by; the duration is always by the wall.
 
     Returns:
         Seconds a run, (models, rounds, turns).
@@ -49,7 +73,7 @@ def measure(
     Raises:
         CannotTime: A model cannot be opened or does not run on the inputs.
     """
-    track = Track(openers, feeds, duration / _ROUNDS)
+    track = Track(openers, feeds, duration / _ROUNDS, clock=clock)
     rounds: list[NDArray[np.float64]] = []
     start = time.perf_counter()
     while (spent := time.perf_counter() - start) < duration or len(rounds) < _FEWEST_ROUNDS:
@@ -85,12 +109,19 @@ class Track:
         feeds: Inputs to rotate through.
         seconds: What a round of all of them is to take, opening the sessions not counted.
         most_turns: Turns of a round, at most.
+        clock: What runs are timed by.
     """
 
     def __init__(
-        self, openers: Sequence[Open], feeds: Sequence[Feed], seconds: float, *, most_turns: int = _MOST_TURNS
+        self,
+        openers: Sequence[Open],
+        feeds: Sequence[Feed],
+        seconds: float,
+        *,
+        most_turns: int = _MOST_TURNS,
+        clock: Clock = wall,
     ) -> None:
-        self._openers, self._feeds = openers, feeds
+        self._openers, self._feeds, self._clock = openers, feeds, clock
         self._seconds, self._most_turns = seconds, most_turns
         self._rng = np.random.default_rng()
         self._plan: tuple[int, int] | None = None
@@ -109,7 +140,7 @@ class Track:
         """
         with _no_collection():
             order = self._rng.permutation(running).tolist()
-            opened = {which: _Lane(which, self._openers[which], self._feeds) for which in order}
+            opened = {which: _Lane(which, self._openers[which], self._feeds, self._clock) for which in order}
             lanes = [opened[which] for which in running]
             limit = self._seconds * _WARMING / len(self._openers)
             times = [lane.warm(limit) for lane in lanes]
@@ -151,8 +182,8 @@ def orders(count: int, turns: int, rng: np.random.Generator) -> Iterator[NDArray
 class _Lane:
     """A session with its inputs in place."""
 
-    def __init__(self, which: int, opener: Open, feeds: Sequence[Feed]) -> None:
-        self._which = which
+    def __init__(self, which: int, opener: Open, feeds: Sequence[Feed], clock: Clock) -> None:
+        self._which, self._clock = which, clock
         try:
             runner = opener()
             self._calls = [_call(runner, feed) for feed in feeds]
@@ -163,10 +194,10 @@ class _Lane:
         """Seconds a run, over so many runs on inputs from the first one on."""
         calls = [self._calls[(first + run) % len(self._calls)] for run in range(runs)]
         try:
-            start = time.perf_counter_ns()
+            start = self._clock()
             for call in calls:
                 call()
-            return (time.perf_counter_ns() - start) / 1e9 / runs
+            return (self._clock() - start) / 1e9 / runs
         except CannotRun as refusal:
             raise CannotTime(self._which, refusal.reason) from None
 
