@@ -13,7 +13,8 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from . import notes
+from . import int8, notes
+from .arguments import dims, input_options, known_sizes, repaired_by, watch
 from .errors import NotMet
 from .fast import Fast, Tuning, Wishes, provider_of
 from .graph.draft import Draft
@@ -22,14 +23,12 @@ from .graph.types import infer
 from .graph.walk import uses
 from .measure.checking import check as check_room
 from .measure.costs.cost import cost
-from .measure.inputs.draw import InputOptions, require_sensible
+from .measure.inputs.draw import require_sensible
 from .measure.latency import bench as bench_room
 from .measure.latency import full
 from .passes.alone import sites_alone, unseen
 from .passes.engine import inspect_sites
 from .passes.patterns import Scope
-from .passes.plan import Plan
-from .passes.repair import Repaired, repair_slopes
 from .passes.request import Forms, Request, asked_target, decide, for_target
 from .remake import remake
 from .report import demands
@@ -53,11 +52,17 @@ class Rewrite:
 
     report: Report
     _model: Model
+    _quantized: Model | None = None
 
     @property
     def model(self) -> onnx.ModelProto:
         """The model. Where nothing was to do, it equals the input."""
         return self._model.proto
+
+    @property
+    def quantized(self) -> onnx.ModelProto | None:
+        """The model in int8, where ``purpose="int8"`` chose it; else None."""
+        return None if self._quantized is None else self._quantized.proto
 
     @property
     def graph(self) -> gs.Graph:
@@ -113,6 +118,9 @@ def rewrite(
     exact: bool = False,
     max_growth: float = 1.10,
     plan: str | os.PathLike[str] | None = None,
+    purpose: str | None = None,
+    min_sqnr: float | None = None,
+    quantized_out: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Rewrite:
     """Exchange PReLU for ReLU or ReLU for PReLU, and check the result against the original.
@@ -160,12 +168,17 @@ def rewrite(
         max_growth: For ``to="fast"``: how large the file may become, over what it is; 64 KiB more is always allowed.
         plan: For ``to="fast"``: a file that holds the decisions. Where it exists they are made again, without
             measuring; else it is written.
+        purpose: ``"int8"``: the form to quantize, chosen by noise and time on ``inputs``, many samples (docs/fast.md).
+        min_sqnr: For ``purpose="int8"``: take the fastest of at least this SQNR in dB, in place of the best one near
+            the fastest.
+        quantized_out: For ``purpose="int8"``: where to write the quantized model.
         progress: Told what is being done now.
 
     Raises:
         BadInput: The model or the data cannot be read, or a slope is NaN, infinite or does not broadcast.
         BadUsage: The request contradicts itself, or names what is not there.
-        NotMet: ``strict`` or the target is not met, and its ``report`` says where; or a version is not possible.
+        NotMet: ``strict`` or the target is not met, and its ``report`` says where; a version is not possible; or no
+            form reaches ``min_sqnr``.
         CheckFailed: The check failed; its ``report`` says how.
         ProviderNotRun: A required provider could not run; its ``report`` says why.
 
@@ -173,33 +186,49 @@ def rewrite(
     'equal bits'
     """
     scope = Scope(tuple(only), tuple(skip), tuple(also))
-    repaired = _repaired(load(model), scope, fix_slopes, freeze)
+    repaired = repaired_by(load(model), scope, fix_slopes, freeze)
     loaded = repaired.model
     taker = asked_target(target, ops)
     request = Request(to, form, slope_in, taker, slope_shape, simplify)
     chosen, goal = decide(request, has_prelu=uses(loaded.proto, "PRelu"))
-    tried = [_options(inputs, input_shape, each, seed) for each in _dims(dim)]
+    remade = partial(remake, loaded, scope=scope, opset=opset, ir_version=ir_version, freeze=freeze)
+    told = progress or _silent
+    tuning: Tuning | None = None
+    small: int8.Chosen | None = None
+    if purpose is not None or min_sqnr is not None or quantized_out is not None:
+        feeds = int8.samples_for(purpose, loaded, inputs, dims(dim)[0])
+        inputs, goal = feeds[0], "int8"
+    tried = [input_options(inputs, input_shape, each, seed) for each in dims(dim)]
     options = tried[0]
     for each in tried:
         require_sensible(loaded, each)
-    remade = partial(remake, loaded, scope=scope, opset=opset, ir_version=ir_version, freeze=freeze)
-    tuning: Tuning | None = None
-    if goal == "fast" and form is None:
+    if goal == "int8":
+        small = int8.choose(
+            loaded,
+            remade,
+            feeds,
+            min_sqnr=min_sqnr,
+            exact=exact,
+            provider=provider_of(providers),
+            threads=threads,
+            progress=told,
+        )
+        made = small.remade
+    elif goal == "fast" and form is None:
         wishes = Wishes(tune, budget, layout, exact, max_growth, None if plan is None else Path(plan), threads)
-        silent = progress or (lambda _: None)
-        fast = Fast(loaded, remade, scope, wishes, tried, provider_of(providers), silent)
-        made, tuning = fast.decided()
+        made, tuning = Fast(loaded, remade, scope, wishes, tried, provider_of(providers), told).decided()
     else:
         made = remade(chosen)
     draft, result, plans = made.draft, made.result, made.plans
     report = Report("rewrite", loaded.name, to=goal, sites=made.choices, tuning=tuning)
+    report = replace(report, int8=None if small is None else small.int8)
     report = report.with_notes(notes.of_rewrite(report, draft, result, to, taker, repaired))
     unmet = demands.fitting(report) or (demands.strict(report) if strict else None)
     if unmet:
         raise NotMet(unmet, report=replace(with_costs(report, loaded, result, input_shape), unmet=unmet))
     if check and (result is not loaded or providers):
-        small = list(sites_alone(draft, plans, result))
-        report = report.with_notes(unseen(draft, plans, small))
+        alone = list(sites_alone(draft, plans, result))
+        report = report.with_notes(unseen(draft, plans, alone))
         checks = check_room.check(
             loaded,
             result,
@@ -209,8 +238,8 @@ def rewrite(
             rtol=rtol,
             signed_zeros=signed_zeros,
             exact=all(plan.equal_bits for plan in plans),
-            pairs=[check_room.Pair(*vars(alone).values()) for alone in small],
-            watch=[_watch(plan) for plan in plans if plan.node in draft.replaced],
+            pairs=[check_room.Pair(*vars(each).values()) for each in alone],
+            watch=[watch(plan) for plan in plans if plan.node in draft.replaced],
             progress=progress,
         )
         report = replace(report, check=checks)
@@ -223,7 +252,13 @@ def rewrite(
             latency = tuple(replace(each, required=each.status != "not_run") for each in latency)
         report = replace(report, latency=latency)
     raise_unless_passed(report, keep_failed=keep_failed)
-    return Rewrite(report, result)
+    if small is not None and quantized_out is not None:
+        report = report.with_notes(save(small.quantized, quantized_out, protect=loaded.read))
+    return Rewrite(report, result, None if small is None else small.quantized)
+
+
+def _silent(_: str) -> None:
+    """Progress that nobody asked to see."""
 
 
 def check(
@@ -256,7 +291,7 @@ def check(
     True
     """
     first, second = load(a), load(b)
-    options = _options(inputs, input_shape, dim, seed)
+    options = input_options(inputs, input_shape, dim, seed)
     require_sensible(first, options)
     checks = check_room.check(
         first,
@@ -299,7 +334,7 @@ def bench(
     other arguments, and what is raised, are those of :func:`check`.
     """
     models = [load(model) for model in (a, b, *more)]
-    options = _options(inputs, input_shape, dim, seed)
+    options = input_options(inputs, input_shape, dim, seed)
     require_sensible(models[0], options)
     measured = full.bench_in_full(
         models,
@@ -341,10 +376,10 @@ def inspect(
     ('fold',)
     """
     scope = Scope(tuple(only), tuple(skip), tuple(also))
-    repaired = _repaired(load(model), scope, fix_slopes, freeze)
+    repaired = repaired_by(load(model), scope, fix_slopes, freeze)
     loaded, taker = repaired.model, asked_target(target, ops)
     draft = Draft(loaded, freeze=freeze)
-    sizes = _sizes(loaded, input_shape, dim)
+    sizes = known_sizes(loaded, input_shape, dim)
     now = cost(loaded, sizes)
     types = infer(loaded, sizes)
     choices = [
@@ -352,46 +387,3 @@ def inspect(
     ]
     report = Report("inspect", loaded.name, sites=tuple(choices), before=now)
     return report.with_notes(notes.of_inspect(report, draft, taker, repaired))
-
-
-# ── what the arguments mean ─────────────────────────────────────────────────────────────────────────────────────
-
-
-def _repaired(model: Model, scope: Scope, fix_slopes: bool, freeze: bool) -> Repaired:
-    return repair_slopes(model, scope, freeze=freeze) if fix_slopes else Repaired(model)
-
-
-def _options(
-    inputs: str | os.PathLike[str] | Mapping[str, np.ndarray[Any, Any]] | None,
-    input_shape: Mapping[str, Sequence[int]] | None,
-    dim: Mapping[str, int] | None,
-    seed: int,
-) -> InputOptions:
-    data = Path(inputs) if isinstance(inputs, str | os.PathLike) else inputs
-    shapes = {name: tuple(shape) for name, shape in (input_shape or {}).items()}
-    return InputOptions(input_shape=shapes, dim=dict(dim or {}), inputs=data, seed=seed)
-
-
-def _dims(dim: Mapping[str, int | Sequence[int]] | None) -> list[dict[str, int]]:
-    """Each set of values that dimensions are to be tuned for; who has fewer keeps the last one."""
-    values = {name: (size,) if isinstance(size, int) else tuple(size) for name, size in (dim or {}).items()}
-    most = max(map(len, values.values()), default=1)
-    return [{name: sizes[min(i, len(sizes) - 1)] for name, sizes in values.items()} for i in range(most)]
-
-
-def _watch(plan: Plan) -> check_room.Watch:
-    """What to watch for signs at a site: its pre-activation, by unit where units are known."""
-    return check_room.Watch(plan.node.label, plan.activation[0], plan.unit_axis)
-
-
-def _sizes(
-    model: Model, input_shape: Mapping[str, Sequence[int]] | None, dim: Mapping[str, int] | None
-) -> dict[str, tuple[int, ...]]:
-    """Input shapes where the user fixed every dimension."""
-    sizes = {name: tuple(shape) for name, shape in (input_shape or {}).items()}
-    for value in model.proto.graph.input:
-        shape = [d.dim_value or (dim or {}).get(d.dim_param) for d in value.type.tensor_type.shape.dim]
-        known = tuple(size for size in shape if size)
-        if value.name not in sizes and shape and len(known) == len(shape):
-            sizes[value.name] = known
-    return sizes

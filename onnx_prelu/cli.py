@@ -122,6 +122,7 @@ def inspect(model: Path, output: Output, **request: Any) -> None:
 @options.as_written
 @options.which_sites
 @options.fastest
+@options.for_int8
 @options.strict
 @options.no_check
 @options.running_tuned
@@ -134,7 +135,9 @@ def rewrite(source: Path, destination: Path, output: Output, no_check: bool, no_
     loaded = load(source)
     used = read_files(request["inputs"], loaded)
     place = target(destination, protect=used)
-    output = output.claim(*used, place, *loaded.copies(place.parent))
+    used += [place, *loaded.copies(place.parent)]
+    used += [target(file, protect=used) for file in (request["quantized_out"], request["plan"]) if file is not None]
+    output = output.claim(*used)
     try:
         with output.progress() as progress:
             result = api.rewrite(loaded, check=not no_check, bench=not no_bench, progress=progress, **request)

@@ -6,9 +6,11 @@ before it, and each Mul and Add of ``skip`` is quantized on its own. So the form
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -17,7 +19,9 @@ from .errors import BadUsage, NotMet
 from .fast import Make, runtime
 from .graph.draft import Draft
 from .graph.model import Model
-from .measure.int8.quantize import quantized, sqnr
+from .measure.inputs.samples import samples
+from .measure.inputs.spec import specs
+from .measure.int8.quantize import by_channel, quantized, sqnr
 from .measure.latency.race import race
 from .measure.latency.timing import clock_for
 from .measure.providers.runtime import CannotRun, open_runner
@@ -34,6 +38,8 @@ AS_IT_IS = "as it is"
 
 NEAR = 1.05
 """So much slower than the fastest may be what is chosen for its SQNR."""
+
+_STAYS = "in int8 it is best as it is, or the form does not apply"
 
 _SECONDS = 1.5  # of timing, for each candidate
 
@@ -70,6 +76,7 @@ class Int8:
     Attributes:
         candidates: What was tried.
         calibrated: Samples that the ranges were taken from.
+        by_channel: Whether weights have a scale for each channel, which opset 13 brought.
         judged: Samples that the noise was measured on, other ones where there are several.
         min_sqnr: The SQNR that was demanded, in dB; None where the best one near the fastest was.
         runtime: The runtime, in words.
@@ -80,6 +87,7 @@ class Int8:
     candidates: tuple[Candidate, ...]
     calibrated: int
     judged: int
+    by_channel: bool
     min_sqnr: float | None
     runtime: str
     provider: str
@@ -98,7 +106,7 @@ class Chosen:
 def choose(
     model: Model,
     make: Make,
-    samples: Sequence[dict[str, NDArray[Any]]],
+    feeds: Sequence[dict[str, NDArray[Any]]],
     *,
     min_sqnr: float | None,
     exact: bool,
@@ -111,7 +119,7 @@ def choose(
     Args:
         model: The float model.
         make: Makes another of it.
-        samples: What it will be fed: the first half gives the ranges, the second half is judged.
+        feeds: What it will be fed: the first half gives the ranges, the second half is judged.
         min_sqnr: Take the fastest of at least this SQNR, in dB; None takes the best SQNR within 5 % of the fastest.
         exact: Only forms of equal bits.
         provider: Where it will run.
@@ -121,8 +129,8 @@ def choose(
     Raises:
         NotMet: Nothing could be quantized, or nothing reaches the SQNR.
     """
-    half = (len(samples) + 1) // 2
-    calibrating, judging = samples[:half], samples[half:] or samples
+    half = (len(feeds) + 1) // 2
+    calibrating, judging = feeds[:half], feeds[half:] or feeds
     open_on = partial(open_runner, provider=provider, threads=threads, checking=False)
     results: dict[str, tuple[Remade, Model]] = {}
     candidates: list[Candidate] = []
@@ -150,14 +158,15 @@ def choose(
     form = best(timed, min_sqnr)
     told = tuple(replace(each, chosen=each.form == form) for each in timed)
     remade, small = results[form]
-    return Chosen(remade, small, Int8(told, len(calibrating), len(judging), min_sqnr, runtime(), provider, threads))
+    result = Int8(told, len(calibrating), len(judging), by_channel(small), min_sqnr, runtime(), provider, threads)
+    return Chosen(remade, small, result)
 
 
 def _distinct(model: Model, make: Make, exact: bool) -> list[tuple[str, Remade]]:
     """The forms that make a model of their own, beginning with the model as it is."""
     found: dict[object, tuple[str, Remade]] = {}
     for form in (AS_IT_IS, *FORMS):
-        remade = make(Policy((), preferred=_everywhere(form), exact=exact), layout=())
+        remade = make(Policy((), preferred=_everywhere(form), stays=_STAYS, exact=exact), layout=())
         outcome = tuple(choice.form for choice in remade.choices) if remade.result is not model else None
         found.setdefault(outcome, (form, remade))
     return list(found.values())
@@ -189,11 +198,31 @@ def best(candidates: Sequence[Candidate], min_sqnr: float | None) -> str:
     return max((each for each in ready if each[0] <= limit), key=lambda each: each[1])[2]
 
 
-def require_samples(inputs: object) -> None:
-    """Refuse to quantize without data: ranges of drawn values say nothing.
+def samples_for(
+    purpose: str | None,
+    model: Model,
+    inputs: Path | str | os.PathLike[str] | Mapping[str, NDArray[Any]] | None,
+    dim: Mapping[str, int],
+) -> list[dict[str, NDArray[Any]]]:
+    """The samples to quantize on.
+
+    Args:
+        purpose: What the model is for: ``"int8"``.
+        model: The model.
+        inputs: An npz file or arrays, many samples along the first axis.
+        dim: Sizes of dimensions; that of the first axis is the batch.
 
     Raises:
-        BadUsage: There are none.
+        BadUsage: The purpose is not known, or there are no samples: ranges of drawn values say nothing.
+        BadInput: They cannot be read, or do not fit.
     """
+    if purpose != "int8":
+        if purpose is not None:
+            raise BadUsage(f"--for {purpose} is not known", todo="take --for int8")
+        raise BadUsage("--min-sqnr and --quantized-out are about quantizing", todo="add --for int8")
     if inputs is None:
         raise BadUsage("--for int8 takes the ranges of tensors from data", todo="give --inputs data.npz, many samples")
+    wanted = specs(model.proto)
+    first = {spec.shape[0] for spec in wanted if spec.shape}
+    batch = max((dim[name] for name in first if isinstance(name, str) and name in dim), default=1)
+    return samples(Path(inputs) if isinstance(inputs, str | os.PathLike) else inputs, wanted, batch)

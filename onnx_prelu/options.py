@@ -386,6 +386,23 @@ fastest = together(
         help="Make the decisions in this file again; where there is none, save them there.",
     ),
 )
+for_int8 = together(
+    option(
+        FAST,
+        "--for",
+        "purpose",
+        type=click.Choice(["int8"]),
+        help="Choose the form to quantize, by noise and time; needs --inputs with many samples.",
+    ),
+    option(
+        FAST,
+        "--min-sqnr",
+        type=Finite(),
+        metavar="DB",
+        help="For int8, the fastest of at least this SQNR. Default: the best within 5 % of the fastest.",
+    ),
+    option(FAST, "--quantized-out", type=FILE, metavar="FILE.onnx", help="For int8, write the quantized model there."),
+)
 no_bench = option(MEASURE, "--no-bench", is_flag=True, help="Do not measure latency.")
 also_bench = option(MEASURE, "--bench", is_flag=True, help="Measure latency too.")
 

@@ -140,9 +140,10 @@ def test_all_options_of_rewrite(folder, answer):
         *("--only", "act*", "--only", "b", "--skip", "c", "--strict", "--freeze", "--no-check", "--keep-failed"),
         *("--also", "Abs", "--fix-slopes", "--no-simplify"),
         *("--provider", "cpu", "--provider", "DmlExecutionProvider", "--inputs", "data.npz"),
-        *("--input-shape", "x:0:1,16", "--input-shape", "s:", "--dim", "N=8", "--dim", "a=b=2"),
+        *("--input-shape", "x:0:1,16", "--input-shape", "s:", "--dim", "N=8", "--dim", "a=b=2,4"),
         *("--seed", "3", "--atol", "0", "--rtol", "1e-3", "--signed-zeros", "--no-bench", "--threads", "2"),
-        *("--duration", "0.5"),
+        *("--duration", "0.5", "--no-tune", "--budget", "7", "--no-layout", "--exact", "--max-growth", "1.5"),
+        *("--plan", "plan.json", "--for", "int8", "--min-sqnr", "30", "--quantized-out", "int8.onnx"),
     )
     assert result.exit_code == 0, result.output
     assert calls[0][1] == {
@@ -151,8 +152,10 @@ def test_all_options_of_rewrite(folder, answer):
         "only": ("act*", "b"), "skip": ("c",), "also": ("Abs",), "fix_slopes": True, "simplify": False,
         "strict": True, "freeze": True, "check": False, "keep_failed": True,
         "providers": ("cpu", "DmlExecutionProvider"), "inputs": Path("data.npz"),
-        "input_shape": {"x:0": (1, 16), "s": ()}, "dim": {"N": 8, "a=b": 2}, "seed": 3, "atol": 0.0, "rtol": 1e-3,
+        "input_shape": {"x:0": (1, 16), "s": ()}, "dim": {"N": 8, "a=b": (2, 4)}, "seed": 3, "atol": 0.0, "rtol": 1e-3,
         "signed_zeros": True, "bench": False, "threads": 2, "duration": 0.5, "progress": None,
+        "tune": False, "budget": 7.0, "layout": False, "exact": True, "max_growth": 1.5, "plan": Path("plan.json"),
+        "purpose": "int8", "min_sqnr": 30.0, "quantized_out": Path("int8.onnx"),
     }  # fmt: skip
 
 
@@ -185,6 +188,13 @@ def test_all_options_of_rewrite(folder, answer):
         (["check", "in.onnx", "other.onnx", "--report", "r.onnx"], "r.onnx: no report format for '.onnx'"),
         (["check", "in.onnx", "other.onnx", "--report", "no/r.md"], "no/r.md: the folder"),
         (["rewrite", "in.onnx", "in.onnx"], "in.onnx: is the same file"),
+        (["rewrite", "in.onnx", "out.onnx", "--plan", "in.onnx"], "in.onnx: is the same file"),
+        (["rewrite", "in.onnx", "out.onnx", "--quantized-out", "out.onnx"], "out.onnx: is the same file"),
+        (["rewrite", "in.onnx", "out.json", "--plan", "p.json", "--report", "p.json"], "p.json: is the same file"),
+        (["rewrite", "in.onnx", "out.onnx", "--for", "int4"], "'int4' is not"),
+        (["rewrite", "in.onnx", "out.onnx", "--budget", "0"], "'--budget'"),
+        (["rewrite", "in.onnx", "out.onnx", "--max-growth", "0.9"], "'--max-growth'"),
+        (["rewrite", "in.onnx", "out.onnx", "--dim", "N=1,x"], "'N=1,x' is not a dimension and its size"),
         (["rewrite", "in.onnx", "link.onnx"], "link.onnx: is the same file"),
         (["rewrite", "in.onnx", "no/out.onnx"], "no/out.onnx: the folder"),
         (["rewrite", "in.onnx", "pipe"], "pipe: is a pipe"),

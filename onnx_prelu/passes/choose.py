@@ -60,6 +60,7 @@ class Policy:
         taker: For whom the site has to fit, a target's name; None where nobody is named.
         preferred: Forms to try at a site after those, from what stands around it. Where none of them applies the site
             stays, and nothing is refused.
+        stays: Why a site stays then.
         exact: True if only forms of equal bits may be taken.
         exceptions: Policies for the sites that a pattern names, in place of this one.
     """
@@ -74,6 +75,7 @@ class Policy:
     cost: Callable[[Plan], float] = free
     taker: str | None = None
     preferred: Callable[[Draft, Site], tuple[str, ...]] | None = None
+    stays: str = "no form that applies is likely to be faster"
     exact: bool = False
     exceptions: tuple[tuple[str, Policy], ...] = ()
 
@@ -186,7 +188,7 @@ def choose(draft: Draft, site: Site, policy: Policy) -> tuple[Plan | None, Choic
     if best is not None:
         return best, _chosen(site, best, policy, refusals, summary)
     if policy.preferred is not None:
-        choice = _stays(site, "stays: no form that applies is likely to be faster", summary, policy)
+        choice = _stays(site, f"stays: {policy.stays}", summary, policy)
         return None, replace(choice, refusals=refusals)
     reason = refusals[policy.asked or policy.forms[-1]].text
     if policy.taker is not None and unfit is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from . import words
 from .around import sites_around
+from .quantized import int8_table
 from .tables import Column, Lines, Section, Table
 from .timings import beyond_latency, latencies
 from .tuned import tuning_lines
@@ -43,6 +44,8 @@ def sections(report: Report) -> Iterator[Section]:
             yield from sites_around(report.sites)
     if report.tuning is not None:
         yield Lines("Tuning", tuple(tuning_lines(report.tuning)))
+    if report.int8 is not None:
+        yield int8_table(report.int8)
     if report.before is not None:
         yield _costs(report.before, report.after)
     if report.check:

@@ -14,6 +14,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from ..fast import Tuning
+    from ..int8 import Int8
     from ..measure.checking.check import Check
     from ..measure.costs.cost import Cost
     from ..measure.latency.bench import Latency
@@ -44,6 +45,7 @@ class Report:
         profile: Where the time goes, one entry a provider and model.
         notes: Sentences for the reader that belong nowhere else.
         tuning: How the forms of ``--to fast`` were decided.
+        int8: How the form to quantize was chosen.
         unmet: Why the request could not be met (``--strict``, a target), or None.
     """
 
@@ -62,6 +64,7 @@ class Report:
     against: str | None = None
     unmet: str | None = None
     tuning: Tuning | None = None
+    int8: Int8 | None = None
 
     @property
     def passed(self) -> bool:
@@ -108,6 +111,7 @@ class Report:
             "to": self.to,
             "sites": None if self.sites is None else [_site(choice) for choice in self.sites],
             "tuning": None if self.tuning is None else asdict(self.tuning),
+            "int8": None if self.int8 is None else asdict(self.int8),
             "before": None if self.before is None else self.before.to_dict(),
             "after": None if self.after is None else self.after.to_dict(),
         }

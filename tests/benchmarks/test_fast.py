@@ -17,8 +17,9 @@ from benchmarks.networks.real import Real
 from benchmarks.page import page
 from benchmarks.picture import picture
 from benchmarks.score import Score, geometric_mean, summary
+from onnx_prelu.measure.latency.timing import own
 
-SMALL = partial(mlp_gemm, layers=2, width=16, batch=4, ends=8)
+SMALL = partial(mlp_gemm, layers=2, width=16, batch=48, ends=8)
 OLD = Score("net", "Some", "1.26.0", prelu=1.2, ours=1.05, relu=1.0)
 NEW = Score("net", "Some", "1.32.0", prelu=3.0, ours=1.1, relu=1.0, laid=0.55)
 FLAT = Score("flat", "Some", "1.32.0", prelu=1.01, ours=1.0, relu=1.0, laid=1.0)
@@ -71,7 +72,7 @@ def test_prelu_ours_and_the_floors_run_together(monkeypatch, layout):
         return [float(1 + which) for which in range(len(models))]
 
     monkeypatch.setattr(contest_room, "medians", medians)
-    score = contest("mlp", "Some", SMALL("PRelu"), {}, Rules(layout=layout))
+    score = contest("mlp", "Some", SMALL("PRelu"), {}, Rules(layout=layout, tune=False))
     prelu, rewritten, *floors = run[0]
     assert prelu == {"Gemm", "PRelu"}
     assert "PRelu" not in rewritten
@@ -83,22 +84,23 @@ def test_prelu_ours_and_the_floors_run_together(monkeypatch, layout):
 def test_every_contender_gets_times_of_its_own(monkeypatch):
     seen = []
 
-    def measure(openers, feeds, duration, done):
+    def measure(openers, feeds, duration, done, clock):
+        assert clock is own
         x = openers[0]().session.get_inputs()[0]
         seen.append((len(feeds), {feed[x.name].shape for feed in feeds}, duration))
         return [[[0.001 * (1 + which)] * 3] for which in range(len(openers))]
 
     monkeypatch.setattr(contest_room, "measure", measure)
-    score = contest("mlp", "Some", SMALL("PRelu"), {}, Rules(duration=7))
+    score = contest("mlp", "Some", SMALL("PRelu"), {}, Rules(duration=7, tune=False))
     assert (score.prelu, score.ours, score.relu, score.laid) == pytest.approx((1, 2, 3, 4))
     ((inputs, shapes, duration),) = seen
-    assert (inputs > 1, shapes, duration) == (True, {(4, 8)}, 7)
+    assert (inputs > 1, shapes, duration) == (True, {(48, 8)}, 7)
 
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_what_is_timed_passed_its_check(exact):
     model = fsrcnn("PRelu", size=9)
-    now = ours(model, {}, Rules(exact=exact))
+    now = ours(model, {}, Rules(exact=exact, tune=False)).model
     onnx.checker.check_model(now)
     assert not any(node.op_type == "PRelu" for node in now.graph.node)
 
@@ -148,7 +150,7 @@ def quick(monkeypatch):
 
     monkeypatch.setattr(fast, "contest", contest)
     monkeypatch.setattr(fast, "REFERENCE", {"mlp": SMALL})
-    monkeypatch.setattr(fast, "real", lambda: {"photo": Real(SMALL("PRelu"), {"x": (4, 8)})})
+    monkeypatch.setattr(fast, "real", lambda: {"photo": Real(SMALL("PRelu"), {"x": (48, 8)})})
     return held
 
 
@@ -157,10 +159,10 @@ def test_the_command_writes_a_page_and_a_picture(quick, tmp_path, capsys):
     text = (tmp_path / "fast.md").read_text()
     assert capsys.readouterr().out.strip() == text.strip()
     assert text.index("## Reference networks") < text.index("| mlp |") < text.index("| photo |")
-    assert "`python -m benchmarks.fast --no-layout --threads 2 --duration 20`" in text
+    assert "`python -m benchmarks.fast --no-layout --threads 2 --duration 20 --budget 60`" in text
     assert (tmp_path / "fast.svg").read_text().startswith("<svg")
     rules = Rules(layout=False, threads=2)
-    assert quick == [("mlp", {}, rules), ("photo", {"x": (4, 8)}, rules)]
+    assert quick == [("mlp", {}, rules), ("photo", {"x": (48, 8)}, rules)]
 
 
 def test_times_go_to_a_file_and_come_back(quick, tmp_path):
@@ -184,7 +186,7 @@ def test_each_version_runs_what_was_asked_for_and_lands_in_one_table(quick, monk
 
     monkeypatch.setattr(fast, "under", under)
     fast.main(["--runtimes", "1.26.0,1.32.0", "--only", "mlp", "--exact", "--out", str(tmp_path / "fast.md")])
-    arguments = ["--exact", "--threads", "1", "--duration", "20", "--only", "mlp"]
+    arguments = ["--exact", "--threads", "1", "--duration", "20", "--budget", "60", "--only", "mlp"]
     assert asked == [(version, "benchmarks.fast", arguments) for version in ("1.26.0", "1.32.0")]
     rows = [line for line in (tmp_path / "fast.md").read_text().splitlines() if line.startswith("| mlp |")]
     assert [row.split(" | ")[1] for row in rows] == ["1.26.0", "1.32.0"]

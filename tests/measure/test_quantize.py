@@ -11,7 +11,7 @@ from onnx_prelu.graph.model import load
 from onnx_prelu.measure.inputs.samples import samples
 from onnx_prelu.measure.inputs.spec import specs
 from onnx_prelu.measure.int8.quantize import quantized, sqnr
-from onnx_prelu.measure.providers.runner import CannotRun, Runner
+from onnx_prelu.measure.providers.runner import Runner
 
 CNN = load("models/digits_prelu_cnn.onnx")
 FEEDS = samples(Path("models/digits_test.npz"), specs(CNN.proto), batch=15)
@@ -60,9 +60,13 @@ def test_sqnr_is_that_of_the_worst_output():
     assert sqnr(Fixed(one, one), Fixed(good, bad), [{}]) == pytest.approx(20)
 
 
-def test_an_old_opset_is_refused():
+@pytest.mark.parametrize(("opset", "scales"), [(12, 1), (13, 16)])
+def test_from_opset_13_on_each_channel_has_a_scale(opset, scales):
     proto = onnx.ModelProto()
     proto.CopyFrom(CNN.proto)
-    proto.opset_import[0].version = 12
-    with pytest.raises(CannotRun, match="needs opset 13, and the model has 12"):
-        quantized(load(proto), FEEDS[:1])
+    proto.opset_import[0].version = opset
+    small = quantized(load(proto), FEEDS[:2]).proto
+    weight = next(tensor for tensor in small.graph.initializer if tensor.data_type == onnx.TensorProto.INT8)
+    (reader,) = (node for node in small.graph.node if weight.name in node.input)
+    (scale,) = (tensor for tensor in small.graph.initializer if tensor.name == reader.input[1])
+    assert np.prod(scale.dims, dtype=int) == scales

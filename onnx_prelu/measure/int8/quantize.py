@@ -21,8 +21,14 @@ from ..providers.runner import CannotRun, Runner
 
 Feed = Mapping[str, NDArray[Any]]
 
-LEAST_OPSET = 13
+BY_CHANNEL = 13
 """The opset from which on a weight can have a scale for each channel."""
+
+
+def by_channel(model: Model) -> bool:
+    """Whether the model's opset lets a weight have a scale for each channel."""
+    imports = model.proto.opset_import
+    return max((entry.version for entry in imports if entry.domain in ("", "ai.onnx")), default=1) >= BY_CHANNEL
 
 
 class _Reader:
@@ -37,19 +43,18 @@ class _Reader:
 
 
 def quantized(model: Model, feeds: Sequence[Feed]) -> Model:
-    """A model quantized statically: QDQ, activations uint8 by their extremes, weights int8 with a scale a channel.
+    """A model quantized statically: QDQ, activations uint8 by their extremes, weights int8.
+
+    A weight has a scale for each channel where the opset allows that, else one.
 
     Args:
         model: A float model.
         feeds: What the ranges of its tensors are taken from.
 
     Raises:
-        CannotRun: No runtime is installed, its opset is below :data:`LEAST_OPSET`, or the runtime cannot quantize it.
+        CannotRun: No runtime is installed, or it cannot quantize the model.
     """
     onnxruntime()
-    opset = max((entry.version for entry in model.proto.opset_import if entry.domain in ("", "ai.onnx")), default=1)
-    if opset < LEAST_OPSET:
-        raise CannotRun(f"a scale for each channel needs opset {LEAST_OPSET}, and the model has {opset}")
     try:
         tools = importlib.import_module("onnxruntime.quantization")
     except ImportError as error:
@@ -64,7 +69,7 @@ def quantized(model: Model, feeds: Sequence[Feed]) -> Model:
                 after,
                 _Reader(feeds),
                 quant_format=tools.QuantFormat.QDQ,
-                per_channel=True,
+                per_channel=by_channel(model),
                 activation_type=tools.QuantType.QUInt8,
                 weight_type=tools.QuantType.QInt8,
             )

@@ -1,0 +1,59 @@
+"""What the arguments of the API mean."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .graph.model import Model
+from .measure.checking.watch import Watch
+from .measure.inputs.draw import InputOptions
+from .passes.patterns import Scope
+from .passes.plan import Plan
+from .passes.repair import Repaired, repair_slopes
+
+
+def repaired_by(model: Model, scope: Scope, fix_slopes: bool, freeze: bool) -> Repaired:
+    """The model with its slopes repaired, where that is wanted."""
+    return repair_slopes(model, scope, freeze=freeze) if fix_slopes else Repaired(model)
+
+
+def input_options(
+    inputs: str | os.PathLike[str] | Mapping[str, np.ndarray[Any, Any]] | None,
+    input_shape: Mapping[str, Sequence[int]] | None,
+    dim: Mapping[str, int] | None,
+    seed: int,
+) -> InputOptions:
+    """What the user fixes about the inputs."""
+    data = Path(inputs) if isinstance(inputs, str | os.PathLike) else inputs
+    shapes = {name: tuple(shape) for name, shape in (input_shape or {}).items()}
+    return InputOptions(input_shape=shapes, dim=dict(dim or {}), inputs=data, seed=seed)
+
+
+def dims(dim: Mapping[str, int | Sequence[int]] | None) -> list[dict[str, int]]:
+    """Each set of values that dimensions are to be tuned for; who has fewer keeps the last one."""
+    values = {name: (size,) if isinstance(size, int) else tuple(size) for name, size in (dim or {}).items()}
+    most = max(map(len, values.values()), default=1)
+    return [{name: sizes[min(i, len(sizes) - 1)] for name, sizes in values.items()} for i in range(most)]
+
+
+def watch(plan: Plan) -> Watch:
+    """What to watch for signs at a site: its pre-activation, by unit where units are known."""
+    return Watch(plan.node.label, plan.activation[0], plan.unit_axis)
+
+
+def known_sizes(
+    model: Model, input_shape: Mapping[str, Sequence[int]] | None, dim: Mapping[str, int] | None
+) -> dict[str, tuple[int, ...]]:
+    """Input shapes where the user fixed every dimension."""
+    sizes = {name: tuple(shape) for name, shape in (input_shape or {}).items()}
+    for value in model.proto.graph.input:
+        shape = [d.dim_value or (dim or {}).get(d.dim_param) for d in value.type.tensor_type.shape.dim]
+        known = tuple(size for size in shape if size)
+        if value.name not in sizes and shape and len(known) == len(shape):
+            sizes[value.name] = known
+    return sizes
