@@ -234,7 +234,7 @@ class Fast:
 
     def policy(self, decisions: Decisions) -> Policy:
         """The policy of some decisions: what is decided comes first, then what is likely."""
-        guess = likely(Runtime(_release(), self.provider))
+        guess = likely(Runtime(_release(), self.provider, self.options[0].dim))
 
         def preferred(draft: Draft, site: Site) -> tuple[str, ...]:
             decided = decisions.forms.get(site.node.label)

@@ -15,8 +15,8 @@ leave that layout. So, in this order (docs/fast.md has the measurements):
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from ..errors import Refused
 from ..graph.draft import Draft
@@ -73,10 +73,12 @@ class Runtime:
     Attributes:
         release: ONNX Runtime's, as in (1, 26).
         provider: The provider's short name.
+        dims: Sizes of dimensions that the model leaves open, by name; one that is not there counts as 1.
     """
 
     release: Release
     provider: str = "cpu"
+    dims: Mapping[str, int] = field(default_factory=dict)
 
 
 def likely(runtime: Runtime) -> Callable[[Draft, Site], tuple[str, ...]]:
@@ -87,7 +89,7 @@ def likely(runtime: Runtime) -> Callable[[Draft, Site], tuple[str, ...]]:
 def _likely(draft: Draft, site: Site, runtime: Runtime) -> tuple[str, ...]:
     if runtime.provider != "cpu" or runtime.release < FUSES_LEAKYRELU:
         return ("prelu",)  # elsewhere PRelu is one pass like any other, and nothing but Relu is fused
-    slow = runtime.release >= SLOW_PRELU and _elements(draft, site) > SMALL
+    slow = runtime.release >= SLOW_PRELU and _elements(draft, site, runtime.dims) > SMALL
     inside = _in_layout(draft, site, runtime) if between_convs(draft, site) else ()
     return ("leakyrelu", *inside, *(ELSEWHERE if slow else ()), "prelu")
 
@@ -144,9 +146,9 @@ def _channels(draft: Draft, site: Site) -> int:
     return size if isinstance(size, int) else 0
 
 
-def _elements(draft: Draft, site: Site) -> float:
-    """How many elements a site has; unknown dimensions count as many."""
+def _elements(draft: Draft, site: Site, dims: Mapping[str, int]) -> float:
+    """How many elements a site has, as far as that is known."""
     sizes = draft.shape(site.x)
     if sizes is None:
         return math.inf
-    return math.prod(size if isinstance(size, int) and size else math.inf for size in sizes)
+    return math.prod(size if isinstance(size, int) else dims.get(size or "", 1) for size in sizes)

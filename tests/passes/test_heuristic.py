@@ -31,11 +31,11 @@ AFTER_NORM = CONV.replace("z = Conv(x, w)", "c = Conv(x, w)  z = InstanceNormali
 )
 
 
-def tried(text: str, release: tuple[int, int], provider: str = "cpu") -> tuple[str, ...]:
+def tried(text: str, release: tuple[int, int], provider: str = "cpu", **dims: int) -> tuple[str, ...]:
     model = onnx.shape_inference.infer_shapes(filled(onnx.parser.parse_model(text)))
     draft = Draft(load(model))
     (site,) = find_sites(draft)
-    return likely(Runtime(release, provider))(draft, site)
+    return likely(Runtime(release, provider, dims))(draft, site)
 
 
 def filled(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -53,7 +53,7 @@ def filled(model: onnx.ModelProto) -> onnx.ModelProto:
         (MLP, (1, 32), "max"),
         (MLP, (1, 26), "prelu"),
         (SMALL, (1, 32), "prelu"),
-        (UNKNOWN, (1, 32), "max"),
+        (UNKNOWN, (1, 32), "prelu"),
         (CONV, (1, 32), "skip"),
         (CONV, (1, 26), "skip"),
         (CONV, (1, 24), "prelu"),
@@ -82,3 +82,8 @@ def test_where_nothing_is_gained_prelu_stays(release, provider):
 @pytest.mark.parametrize("release", [(1, 22), (1, 24)])
 def test_below_1_25_skip_is_never_tried(text, release):
     assert "skip" not in tried(text, release)
+
+
+def test_the_size_of_an_open_dimension_counts():
+    assert tried(UNKNOWN, (1, 32), N=512) == tried(MLP, (1, 32))
+    assert tried(UNKNOWN, (1, 32), N=4) == tried(SMALL, (1, 32))
