@@ -194,6 +194,7 @@ def rewrite(
     remade = partial(remake, loaded, scope=scope, opset=opset, ir_version=ir_version, freeze=freeze)
     told = progress or _silent
     tuning: Tuning | None = None
+    fast: Fast | None = None
     small: int8.Chosen | None = None
     if purpose is not None or min_sqnr is not None or quantized_out is not None:
         feeds = int8.samples_for(purpose, loaded, inputs, dims(dim)[0])
@@ -216,7 +217,8 @@ def rewrite(
         made = small.remade
     elif goal == "fast" and form is None:
         wishes = Wishes(tune, budget, layout, exact, max_growth, None if plan is None else Path(plan), threads)
-        made, tuning = Fast(loaded, remade, scope, wishes, tried, provider_of(providers), told).decided()
+        fast = Fast(loaded, remade, scope, wishes, tried, provider_of(providers), told)
+        made, tuning = fast.decided()
     else:
         made = remade(chosen)
     draft, result, plans = made.draft, made.result, made.plans
@@ -252,6 +254,8 @@ def rewrite(
             latency = tuple(replace(each, required=each.status != "not_run") for each in latency)
         report = replace(report, latency=latency)
     raise_unless_passed(report, keep_failed=keep_failed)
+    if fast is not None and tuning is not None:
+        fast.save_plan(made, tuning)
     if small is not None and quantized_out is not None:
         report = report.with_notes(save(small.quantized, quantized_out, protect=loaded.read))
     return Rewrite(report, result, None if small is None else small.quantized)

@@ -150,6 +150,7 @@ class Fast:
         self._keys: dict[str, object] = {}
         self.limit = max(self.wishes.max_growth * (size := file_bytes(self.model)), size + SMALL_GROWTH)
         self.rules = self._rules()
+        self.release = _release()
 
     def _rules(self) -> tuple[str, ...]:
         """The layout rules that find a place in the model; none where they are not wanted."""
@@ -165,18 +166,29 @@ class Fast:
 
         Raises:
             BadInput: The plan cannot be read, or is that of another model.
-            BadUsage: The plan cannot be written.
+            BadUsage: The plan takes what the user forbids.
         """
         plan = self.wishes.plan
-        if plan is not None and plan.exists():
-            recipe = read(plan, self.model)
-            return self._told("plan", recipe.decisions, notes=(f"decided by {plan}, on {recipe.runtime}",))
-        remade, tuning = self._searched() if self.wishes.tune else self._guessed()
-        if plan is not None:
+        if plan is None or not plan.exists():
+            return self._searched() if self.wishes.tune else self._guessed()
+        recipe = read(plan, self.model)
+        if recipe.decisions.layout and not self.wishes.layout:
+            rules = ", ".join(recipe.decisions.layout)
+            raise BadUsage(f"{plan} takes the layout rules {rules}, and --no-layout forbids them", todo="leave one out")
+        self.release = recipe.release
+        return self._told("plan", recipe.decisions, notes=(f"decided by {plan}, on {recipe.runtime}",))
+
+    def save_plan(self, remade: Remade, tuning: Tuning) -> None:
+        """Write what was decided to the file that the user named, unless it came from there.
+
+        Raises:
+            BadUsage: It cannot be written there.
+        """
+        if self.wishes.plan is not None and tuning.by != "plan":
             forms = {choice.node: choice.form or "prelu" for choice in remade.choices}
             decisions = Decisions(tuning.layout, forms)
-            write(Recipe(fingerprint(self.model), decisions, tuning.runtime, tuning.machine, tuning.tried), plan)
-        return remade, tuning
+            about = (self.release, tuning.runtime, tuning.machine)
+            write(Recipe(fingerprint(self.model), decisions, *about, tuning.tried), self.wishes.plan)
 
     def _guessed(self, *notes: str) -> tuple[Remade, Tuning]:
         """What the heuristic says, the first of what fits into the file's size."""
@@ -234,7 +246,7 @@ class Fast:
 
     def policy(self, decisions: Decisions) -> Policy:
         """The policy of some decisions: what is decided comes first, then what is likely."""
-        guess = likely(Runtime(_release(), self.provider, self.options[0].dim))
+        guess = likely(Runtime(self.release, self.provider, self.options[0].dim))
 
         def preferred(draft: Draft, site: Site) -> tuple[str, ...]:
             decided = decisions.forms.get(site.node.label)

@@ -23,6 +23,7 @@ class Recipe:
     Attributes:
         model: The SHA-256 of the model that it was decided for, external data not counted.
         decisions: What was decided.
+        release: The runtime's release that the heuristic thought of where nothing was decided.
         runtime: On which runtime, in words.
         machine: On which machine.
         tried: What was tried, as in the report.
@@ -30,6 +31,7 @@ class Recipe:
 
     model: str
     decisions: Decisions
+    release: tuple[int, int]
     runtime: str = ""
     machine: str = ""
     tried: tuple[Mapping[str, Any], ...] = field(default=())
@@ -76,9 +78,10 @@ def _parsed(text: object) -> Recipe | None:
             "plan_version": 1,
             "model": str(model),
             "decisions": {"layout": list(layout), "forms": dict(forms)},
+            "release": [int(major), int(minor)],
             "runtime": str(runtime),
             "machine": str(machine),
             "tried": list(tried),
         } if all(isinstance(name, str) for name in (*layout, *forms, *forms.values())):
-            return Recipe(model, Decisions(tuple(layout), forms), runtime, machine, tuple(tried))
+            return Recipe(model, Decisions(tuple(layout), forms), (major, minor), runtime, machine, tuple(tried))
     return None

@@ -41,6 +41,21 @@ def conv_net(slopes: np.ndarray, channels: int = 16, sites: int = 2) -> onnx.Mod
     )
 
 
+def mlp() -> onnx.ModelProto:
+    rng = np.random.default_rng(0)
+    nodes, constants, x = [], [], "x"
+    for i in range(3):
+        constants.append(numpy_helper.from_array((rng.standard_normal((64, 64)) / 8).astype(np.float32), f"w{i}"))
+        constants.append(numpy_helper.from_array(rng.uniform(-0.5, 0.9, 64).astype(np.float32), f"s{i}"))
+        nodes.append(helper.make_node("MatMul", [x, f"w{i}"], [f"z{i}"], f"mm{i}"))
+        nodes.append(helper.make_node("PRelu", [f"z{i}", f"s{i}"], ["y" if i == 2 else f"h{i}"], f"act{i}"))
+        x = f"h{i}"
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [128, 64]) for name in ("x", "y")]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return onnx.shape_inference.infer_shapes(model)
+
+
 MIXED = np.linspace(-0.5, 0.9, 16)
 
 
@@ -108,6 +123,31 @@ def test_a_plan_is_saved_and_made_again(tmp_path, times):
     assert again.report.tuning.by == "plan"
     with pytest.raises(BadInput, match="was made for another model"):
         onnx_prelu.rewrite(GEMM, to="fast", plan=plan)
+
+
+def test_a_plan_makes_the_same_on_another_release(tmp_path, monkeypatch):
+    plan = tmp_path / "plan.json"
+    monkeypatch.setattr(fast, "release", lambda: (1, 26))
+    first = onnx_prelu.rewrite(GEMM, to="fast", tune=False, dim={"N": 512}, plan=plan, check=False)
+    monkeypatch.setattr(fast, "release", lambda: (1, 32))
+    again = onnx_prelu.rewrite(GEMM, to="fast", plan=plan, check=False)
+    other = onnx_prelu.rewrite(GEMM, to="fast", tune=False, dim={"N": 512}, check=False)
+    assert again.model == first.model != other.model
+
+
+def test_a_plan_with_layout_rules_and_no_layout_contradict_each_other(tmp_path):
+    plan = tmp_path / "plan.json"
+    onnx_prelu.rewrite(mlp(), to="fast", tune=False, plan=plan)
+    assert json.loads(plan.read_text())["decisions"]["layout"] == ["lift-matmul"]
+    with pytest.raises(BadUsage, match="takes the layout rules lift-matmul, and --no-layout forbids them"):
+        onnx_prelu.rewrite(mlp(), to="fast", plan=plan, layout=False)
+
+
+def test_no_plan_is_left_by_a_request_that_is_not_met(tmp_path):
+    plan = tmp_path / "plan.json"
+    with pytest.raises(onnx_prelu.ProviderNotRun):
+        onnx_prelu.rewrite(CNN, to="fast", tune=False, plan=plan, providers=["OpenVINO"])
+    assert not plan.exists()
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"plan_version": 2}', "[1]"])
