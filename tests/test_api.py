@@ -9,7 +9,7 @@ import pytest
 
 import onnx_prelu
 import onnx_prelu.surgeon
-from onnx_prelu import api
+from onnx_prelu import remake
 from onnx_prelu.measure.latency import start
 from onnx_prelu.passes.catalogue import FAST_PLANNERS
 from onnx_prelu.passes.choice import Choice
@@ -95,7 +95,7 @@ def test_strict_fails_with_a_report():
 
 def broken(monkeypatch):
     """A rewrite that is wrong: every new weight 1 % off."""
-    finish = api.finish
+    finish = remake.finish
 
     def wrong(draft):
         result = finish(draft)
@@ -105,7 +105,7 @@ def broken(monkeypatch):
                 tensor.CopyFrom(onnx.numpy_helper.from_array(value, tensor.name))
         return result
 
-    monkeypatch.setattr(api, "finish", wrong)
+    monkeypatch.setattr(remake, "finish", wrong)
 
 
 def test_a_failed_check_raises_with_its_report(monkeypatch):

@@ -9,6 +9,7 @@ import pytest
 from onnx import numpy_helper
 
 import onnx_prelu
+from onnx_prelu import remake
 from onnx_prelu.errors import ProviderNotRun
 
 RNG = np.random.default_rng(0)
@@ -49,7 +50,7 @@ def test_each_site_in_a_body_is_checked_alone_too():
 
 def test_a_wrong_body_is_found_by_the_site_alone(monkeypatch):
     """The inputs of the whole model may never lead into a branch: the small models do."""
-    original = onnx_prelu.api.finish
+    original = remake.finish
 
     def spoiled(draft):
         result = original(draft)
@@ -58,7 +59,7 @@ def test_a_wrong_body_is_found_by_the_site_alone(monkeypatch):
         weight.raw_data = (np.frombuffer(weight.raw_data, np.float32) * 1.5).tobytes()
         return result
 
-    monkeypatch.setattr(onnx_prelu.api, "finish", spoiled)
+    monkeypatch.setattr(remake, "finish", spoiled)
     with pytest.raises(onnx_prelu.CheckFailed) as failed:
         onnx_prelu.rewrite(model(IF), form="split", inputs={"cond": np.array(False)})
     assert "site 'y/then_branch/h'" in str(failed.value)
@@ -89,7 +90,7 @@ def test_integers_are_checked_on_both_sides_of_zero():
 
 def test_a_wrong_slope_of_integers_is_found(monkeypatch):
     """Whole numbers given to a model are 0 and 1, often indices: only the small model sees what is below 0."""
-    original = onnx_prelu.api.finish
+    original = remake.finish
 
     def spoiled(draft):
         result = original(draft)
@@ -97,7 +98,7 @@ def test_a_wrong_slope_of_integers_is_found(monkeypatch):
         slope.raw_data = np.array([2, -4, 0], np.int32).tobytes()
         return result
 
-    monkeypatch.setattr(onnx_prelu.api, "finish", spoiled)
+    monkeypatch.setattr(remake, "finish", spoiled)
     text = '<ir_version: 8, opset_import: ["" : 16]> g (int32[N,3] x) => (int32[N,3] y) { y = PRelu(x, a) }'
     proto = onnx.parser.parse_model(text)
     proto.graph.initializer.append(numpy_helper.from_array(np.array([2, -3, 0], np.int32), "a"))

@@ -10,7 +10,7 @@ from onnx import GraphProto
 
 from ...graph.draft import Draft, Widened
 from ...graph.edit import Edit
-from ...graph.exchange import exchange
+from ...graph.exchange import Exchange, exchange
 from ...graph.types import TensorType, byte_count, types_in
 from ...graph.walk import within
 from .cost import weights
@@ -47,7 +47,7 @@ def predicted(draft: Draft, edit: Edit, types: dict[str, TensorType]) -> Change:
     """
     change = exchange(draft, edit)
     wider = {each.new: _wider(types[each.old], each) for each in edit.widened if each.old in types}
-    known = ChainMap(wider, types_in(change.put), types)
+    known = ChainMap(wider, _alike(draft, edit, change, types), types_in(change.put), types)
     before, after = layer_macs(change.gone.node, types), layer_macs(change.put.node, known)
     top = draft.place.body is draft.model.proto.graph
     macs = None
@@ -56,6 +56,17 @@ def predicted(draft: Draft, edit: Edit, types: dict[str, TensorType]) -> Change:
     counts = (put - gone for gone, put in zip(_static(change.gone), _static(change.put), strict=True))
     nodes, parameters, weight_bytes, file_bytes = counts
     return Change(nodes, parameters, weight_bytes, file_bytes, macs)
+
+
+def _alike(draft: Draft, edit: Edit, change: Exchange, types: dict[str, TensorType]) -> dict[str, TensorType]:
+    """The types, at these sizes, of new tensors that are declared just as what their node reads."""
+    return {
+        output: types[name]
+        for node in change.put.node
+        for output in node.output
+        for name in node.input
+        if output in edit.types and name in types and draft.types.get(name) == edit.types[output]
+    }
 
 
 def _wider(known: TensorType, widened: Widened) -> TensorType:

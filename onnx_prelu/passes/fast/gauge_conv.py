@@ -35,17 +35,18 @@ def plan_gauge_conv(draft: Draft, site: Site) -> Plan:
             channel; or what :func:`~onnx_prelu.passes.fast.gauge.plan_gauge` refuses.
         BadInput: The slope does not broadcast.
     """
-    shape = draft.shape(site.x)
+    plan, shape = plan_gauge(draft, site), draft.shape(site.x)
     if shape is None or len(shape) != 4:
         raise Refused("unsupported-layout", f"'{site.x}' is not known to have four dimensions", site.node.label)
-    plan = plan_gauge(draft, site)
     nodes, constants = dict(plan.edit.nodes), dict(plan.edit.constants)
     names = Names(draft.index)
     activation = tuple(_as_conv(draft, proto, constants, names, site) for proto in nodes[site.node])
     nodes[site.node] = activation
     read = {name for protos in nodes.values() for proto in protos for name in proto.input}
     kept = {name: constant for name, constant in constants.items() if name in read}
-    return replace(plan, form=FORM, edit=replace(plan.edit, nodes=nodes, constants=kept))
+    types = {name: draft.types[site.x] for proto in activation if proto.op_type == "Conv" for name in proto.output}
+    edit = replace(plan.edit, nodes=nodes, constants=kept, types={**plan.edit.types, **types})
+    return replace(plan, form=FORM, edit=edit)
 
 
 def _as_conv(
