@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
+
 from onnx_prelu.tune import Bench, Decisions, Group, Timed, tune
 
 COSTS = {"prelu": 10.0, "skip": 4.0, "max": 5.0, "mirror": 8.0}
@@ -82,6 +84,22 @@ def test_a_lucky_model_has_to_win_once_more():
     assert tuned.decisions is None
 
 
+def test_a_step_that_was_luck_does_not_cost_what_was_gained_before_it():
+    table = Table(Clock(), {"a": COSTS, "b": {**COSTS, "max": 4.2}})
+    honest = table.time
+
+    def lucky_step(decisions: Sequence[Decisions | None], seconds: float) -> list[Timed]:
+        times = honest(decisions, seconds)
+        for which, each in enumerate(decisions[1:]):
+            if each == Decisions((), {"a": "skip", "b": "max"}):
+                times[which] = Timed(0.9, 0.89, 0.91) if decisions[0] is not None else Timed(0.9, 0.7, 1.1)
+        return times
+
+    table.time = lucky_step
+    tuned, _ = searched(table, {"skip": everywhere("skip", "a", "b")}, [Group(("b",), ("max",))])
+    assert tuned.decisions == everywhere("skip", "a", "b")
+
+
 def test_layout_rules_are_left_out_and_taken():
     starts = {"with": Decisions(("lift", "pad"), {"a": "skip"})}
     tuned, _ = searched(Table(Clock(), {"a": COSTS}, layout=1.0), starts, [], ("lift", "pad"))
@@ -106,16 +124,17 @@ def test_the_budget_is_kept():
     assert tuned.seconds == clock.now
 
 
-def test_an_interrupt_keeps_the_best_so_far():
+@pytest.mark.parametrize(("after", "form"), [(1, "max"), (2, "skip")])
+def test_an_interrupt_keeps_the_best_so_far(after, form):
     table = Table(Clock(), {"a": COSTS})
     honest = table.time
 
     def interrupted(decisions: Sequence[Decisions | None], seconds: float) -> list[Timed]:
-        if table.asked:
+        if len(table.asked) == after:
             raise KeyboardInterrupt
         return honest(decisions, seconds)
 
     table.time = interrupted
     tuned, _ = searched(table, {"max": everywhere("max", "a")}, [Group(("a",), ("skip",))])
     assert tuned.interrupted
-    assert tuned.decisions == everywhere("max", "a")
+    assert tuned.decisions == everywhere(form, "a")

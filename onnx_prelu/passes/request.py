@@ -172,6 +172,8 @@ def _require_possible(request: Request, target: Target, named: Sequence[str]) ->
         BadUsage: The direction or a form needs PRelu, and the target does not take it; or a name is unknown.
     """
     policy(request.to, None, request.slope_in, has_prelu=True)  # the names
+    if request.to == "fast":
+        raise BadUsage("--to fast chooses by time, and a target by what it takes", todo="leave one of them out")
     needs = "--to prelu" if request.to == "prelu" else "--form prelu" if "prelu" in named else None
     if request.slope_shape is not None:
         needs = needs or "--slope-shape"

@@ -20,7 +20,8 @@ def tuning_lines(tuning: Tuning) -> Iterator[Line]:
     """By what it was decided, what it came to, and the tries that say so."""
     yield Line(_by(tuning))
     if tuning.kept_input:
-        yield Line("the input stays as it is: nothing was clearly faster", level=1)
+        why = "nothing was clearly faster" if tuning.by == "measurement" else "nothing is likely to be faster"
+        yield Line(f"the input stays as it is: {why}", level=1)
     elif tuning.forms:
         counts = Counter(tuning.forms.values()).most_common()
         yield Line(", ".join(f"{form} at {words.counted(count, 'site')}" for form, count in counts), level=1)

@@ -60,7 +60,7 @@ def test_muls_are_depthwise_convs_and_the_function_stays(slopes):
     assert_close(run(result, feeds), run(proto, feeds))
 
 
-@pytest.mark.parametrize("shape", [(1,), (6, 5), (4, 6, 5)])
+@pytest.mark.parametrize("shape", [(1,), (1, 1, 1), (6, 5), (4, 6, 5)])
 def test_one_value_a_channel_is_needed(shape):
     values = np.linspace(0.1, 0.9, int(np.prod(shape))).reshape(shape)
     draft = Draft(load(model((values, SLOPES["kept"][1]))))

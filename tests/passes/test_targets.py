@@ -184,6 +184,7 @@ CONTRADICTIONS = {
     "misspelled op": ({"ops": ["Rellu"]}, "ONNX has no op Rellu"),
     "to prelu": ({"target": "eran", "to": "prelu"}, "--to prelu is about PRelu, which eran is not known to take"),
     "form prelu": ({"target": "eran", "form": "prelu"}, "--form prelu is about PRelu, which eran is not known"),
+    "to fast": ({"target": "eran", "to": "fast"}, "--to fast chooses by time, and a target by what it takes"),
     "slope shape": ({"target": "eran", "slope_shape": "1d"}, "--slope-shape is about PRelu"),
     "form of relu": ({"target": "rknn", "to": "prelu", "form": "split"}, "--form split is a form of --to relu"),
     "form of prelu": ({"target": "rknn", "to": "relu", "form": "prelu"}, "--form prelu is the form of --to prelu"),

@@ -40,7 +40,7 @@ def plan_gauge_conv(draft: Draft, site: Site) -> Plan:
         raise Refused("unsupported-layout", f"'{site.x}' is not known to have four dimensions", site.node.label)
     nodes, constants = dict(plan.edit.nodes), dict(plan.edit.constants)
     names = Names(draft.index)
-    activation = tuple(_as_conv(draft, proto, constants, names, site) for proto in nodes[site.node])
+    activation = tuple(_as_conv(draft, proto, constants, names, site, shape[1]) for proto in nodes[site.node])
     nodes[site.node] = activation
     read = {name for protos in nodes.values() for proto in protos for name in proto.input}
     kept = {name: constant for name, constant in constants.items() if name in read}
@@ -50,21 +50,26 @@ def plan_gauge_conv(draft: Draft, site: Site) -> Plan:
 
 
 def _as_conv(
-    draft: Draft, proto: onnx.NodeProto, constants: dict[str, NewConstant], names: Names, site: Site
+    draft: Draft,
+    proto: onnx.NodeProto,
+    constants: dict[str, NewConstant],
+    names: Names,
+    site: Site,
+    channels: int | str | None,
 ) -> onnx.NodeProto:
     """A Mul by one value a channel as a depthwise Conv; any other node as it is."""
     if proto.op_type != "Mul":
         return proto
     ((factor, weight),) = _constants(draft, proto, constants)
-    if len(weight.shape) < 3 or weight.shape[-2:] != (1, 1) or max(weight.shape[:-3], default=1) != 1:
+    if weight.shape[-3:] != (channels, 1, 1) or max(weight.shape[:-3], default=1) != 1:
         text = f"a factor of shape {list(weight.shape)} is not one value a channel"
         raise Refused("unsupported-layout", text, site.node.label)
     (x,) = (name for name in proto.input if name != factor)
-    kernel, channels = names.new(factor, "kernel"), weight.shape[-3]
-    constants[kernel] = NewConstant(weight.reshaped((channels, 1, 1, 1)))
+    kernel, units = names.new(factor, "kernel"), weight.shape[-3]
+    constants[kernel] = NewConstant(weight.reshaped((units, 1, 1, 1)))
     made = onnx.helper.make_node(
         "Conv", [x, kernel], list(proto.output), names.new(site.node.name, "conv"), doc_string=proto.doc_string,
-        group=channels, kernel_shape=[1, 1],
+        group=units, kernel_shape=[1, 1],
     )  # fmt: skip
     made.metadata_props.extend(proto.metadata_props)
     return made
