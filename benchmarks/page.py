@@ -23,7 +23,8 @@ def page(scores: Sequence[Score], about: Sequence[str]) -> str:
     lines = [
         "# PReLU at ReLU speed",
         "",
-        "Median processor times of one run, of the one thread that computes. **Relu** is the floor: the same network with plain Relu. **Relu laid out** is that",
+        "Median processor times of one run, of the one thread that computes. **Relu** is the floor: the same network",
+        "with plain Relu. **Relu laid out** is that",
         "network under the layout rules that ours may use. Overhead removed is (PRelu − ours) / (PRelu − Relu), where",
         "PRelu costs more than 2 % of the floor. The last lines are geometric means; of overhead removed, the mean.",
         "",
