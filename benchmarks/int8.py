@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 import onnx_prelu
 from benchmarks.machine import processor
-from onnx_prelu.int8 import Candidate, Int8
+from onnx_prelu.tuning.int8 import Candidate, Int8
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "models"

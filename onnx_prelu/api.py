@@ -13,10 +13,9 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from . import int8, notes
+from . import notes
 from .arguments import dims, input_options, known_sizes, repaired_by, watch
 from .errors import NotMet
-from .fast import Fast, Tuning, Wishes, provider_of
 from .graph.draft import Draft
 from .graph.model import Model, load, save
 from .graph.types import infer
@@ -34,6 +33,8 @@ from .remake import remake
 from .report import demands
 from .report.report import Report
 from .reporting import failed, raise_unless_passed, with_costs, with_predictions
+from .tuning import int8
+from .tuning.fast import Fast, Tuning, Wishes, provider_of
 
 Source: TypeAlias = str | os.PathLike[str] | onnx.ModelProto | gs.Graph | Model
 """A model: a path, a ModelProto, a graphsurgeon graph, or one that is loaded already. It is never changed."""

@@ -8,7 +8,7 @@ from . import words
 from .tables import Column, Table
 
 if TYPE_CHECKING:
-    from ..int8 import Candidate, Int8
+    from ..tuning.int8 import Candidate, Int8
 
 
 def int8_table(int8: Int8) -> Table:

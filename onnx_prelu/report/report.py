@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from ..fast import Tuning
-    from ..int8 import Int8
     from ..measure.checking.check import Check
     from ..measure.costs.cost import Cost
     from ..measure.latency.bench import Latency
@@ -22,6 +20,8 @@ if TYPE_CHECKING:
     from ..measure.latency.start import Start
     from ..measure.latency.throughput import Throughput
     from ..passes.choice import Choice
+    from ..tuning.fast import Tuning
+    from ..tuning.int8 import Int8
 
 SCHEMA_VERSION = "1"
 

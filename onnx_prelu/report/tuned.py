@@ -10,7 +10,7 @@ from . import words
 from .verdicts import Line
 
 if TYPE_CHECKING:
-    from ..fast import Tuning
+    from ..tuning.fast import Tuning
 
 _SHOWN = 8
 """So many tries are told; all of them are in the JSON."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from onnx_prelu.tune import Bench, Decisions, Group, Timed, tune
+from onnx_prelu.tuning.search import Bench, Decisions, Group, Timed, tune
 
 COSTS = {"prelu": 10.0, "skip": 4.0, "max": 5.0, "mirror": 8.0}
 

@@ -13,26 +13,26 @@ from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from .errors import BadUsage
-from .graph.draft import Draft
-from .graph.model import Model
-from .measure.costs.cost import file_bytes
-from .measure.inputs.draw import InputOptions
-from .measure.latency.race import race
-from .measure.latency.setting import Setting, prepared
-from .measure.latency.timing import CannotTime
-from .measure.providers.installed import onnxruntime, release, short
-from .measure.providers.runtime import CannotRun
-from .passes.catalogue import FAST_PLANNERS
-from .passes.choose import SIMPLER, Policy
-from .passes.engine import Inspected, inspect_sites
-from .passes.heuristic import Runtime, likely
-from .passes.layout.apply import LAYOUT_RULES, apply_layout
-from .passes.patterns import Scope
-from .passes.sites import Site
+from ..errors import BadUsage
+from ..graph.draft import Draft
+from ..graph.model import Model
+from ..measure.costs.cost import file_bytes
+from ..measure.inputs.draw import InputOptions
+from ..measure.latency.race import race
+from ..measure.latency.setting import Setting, prepared
+from ..measure.latency.timing import CannotTime
+from ..measure.providers.installed import onnxruntime, release, short
+from ..measure.providers.runtime import CannotRun
+from ..passes.catalogue import FAST_PLANNERS
+from ..passes.choose import SIMPLER, Policy
+from ..passes.engine import Inspected, inspect_sites
+from ..passes.heuristic import Runtime, likely
+from ..passes.layout.apply import LAYOUT_RULES, apply_layout
+from ..passes.patterns import Scope
+from ..passes.sites import Site
+from ..remake import Remade
 from .recipe import Recipe, fingerprint, read, write
-from .remake import Remade
-from .tune import Bench, Decisions, Group, Timed, Tuned, tune
+from .search import Bench, Decisions, Group, Timed, Tuned, tune
 
 CANDIDATES: tuple[str, ...] = ("leakyrelu", *FAST_PLANNERS, "skip", "max", "mirror-min", "mirror", "prelu")
 """The forms that a search chooses from."""

@@ -11,7 +11,7 @@ import pytest
 
 import onnx_prelu
 from onnx_prelu.errors import BadUsage, NotMet
-from onnx_prelu.int8 import Candidate, best
+from onnx_prelu.tuning.int8 import Candidate, best
 
 CNN, DATA = Path("models/digits_prelu_cnn.onnx"), Path("models/digits_test.npz")
 

@@ -15,20 +15,20 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from .errors import BadUsage, NotMet
+from ..errors import BadUsage, NotMet
+from ..graph.draft import Draft
+from ..graph.model import Model
+from ..measure.inputs.samples import samples
+from ..measure.inputs.spec import specs
+from ..measure.int8.quantize import by_channel, quantized, sqnr
+from ..measure.latency.race import race
+from ..measure.latency.timing import clock_for
+from ..measure.providers.runtime import CannotRun, open_runner
+from ..passes.catalogue import FAST_PLANNERS
+from ..passes.choose import Policy
+from ..passes.sites import Site
+from ..remake import Remade
 from .fast import Make, runtime
-from .graph.draft import Draft
-from .graph.model import Model
-from .measure.inputs.samples import samples
-from .measure.inputs.spec import specs
-from .measure.int8.quantize import by_channel, quantized, sqnr
-from .measure.latency.race import race
-from .measure.latency.timing import clock_for
-from .measure.providers.runtime import CannotRun, open_runner
-from .passes.catalogue import FAST_PLANNERS
-from .passes.choose import Policy
-from .passes.sites import Site
-from .remake import Remade
 
 FORMS: tuple[str, ...] = ("leakyrelu", "split", "skip", "mirror-min", "mirror", "max", *FAST_PLANNERS)
 """The forms that are tried, each at all sites that can take it."""

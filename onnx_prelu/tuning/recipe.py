@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .errors import BadInput
-from .graph.model import Model, serialized, write_text
-from .tune import Decisions
+from ..errors import BadInput
+from ..graph.model import Model, serialized, write_text
+from .search import Decisions
 
 VERSION = 1
 

@@ -11,9 +11,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import onnx_prelu
-from onnx_prelu import fast
 from onnx_prelu.errors import BadInput, BadUsage
-from onnx_prelu.tune import Timed
+from onnx_prelu.tuning import fast
+from onnx_prelu.tuning.search import Timed
 
 CNN = Path("models/digits_prelu_cnn.onnx")
 GEMM = Path("models/digits_prelu_gemm.onnx")
