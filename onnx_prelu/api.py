@@ -29,10 +29,12 @@ from .passes.alone import sites_alone, unseen
 from .passes.engine import inspect_sites
 from .passes.patterns import Scope
 from .passes.request import Forms, Request, asked_target, decide, for_target
-from .remake import remake
+from .passes.traces import suspects, twins
+from .remake import Remade, remake
 from .report import demands
 from .report.report import Report
 from .reporting import failed, raise_unless_passed, with_costs, with_predictions
+from .retry import require_on_fail, without_blamed
 from .tuning import int8
 from .tuning.fast import Fast, Tuning, Wishes, provider_of
 
@@ -111,6 +113,7 @@ def rewrite(
     rtol: float | None = None,
     signed_zeros: bool = False,
     keep_failed: bool = False,
+    on_fail: str = "fail",
     threads: int = 1,
     duration: float = 3.0,
     tune: bool = True,
@@ -160,6 +163,8 @@ def rewrite(
         rtol: Relative tolerance; by default the dtype's.
         signed_zeros: Count a differing sign of zero as a difference.
         keep_failed: Return the result even where its check failed.
+        on_fail: ``"refuse-site"``: where the check fails, leave the site that is to blame as it is and try again, until
+            the check passes or no site is to blame. With ``strict``, such a site is a failure.
         threads: Intra-op threads for timing.
         duration: Seconds of timing for each provider.
         tune: For ``to="fast"``: time whole models, rather than believe the heuristic.
@@ -200,6 +205,7 @@ def rewrite(
     if purpose is not None or min_sqnr is not None or quantized_out is not None:
         feeds = int8.samples_for(purpose, loaded, inputs, dims(dim)[0])
         inputs, goal = feeds[0], "int8"
+    require_on_fail(on_fail, goal)
     tried = [input_options(inputs, input_shape, each, seed) for each in dims(dim)]
     options = tried[0]
     for each in tried:
@@ -222,16 +228,20 @@ def rewrite(
         made, tuning = fast.decided()
     else:
         made = remade(chosen)
-    draft, result, plans = made.draft, made.result, made.plans
-    report = Report("rewrite", loaded.name, to=goal, sites=made.choices, tuning=tuning)
-    report = replace(report, int8=None if small is None else small.int8)
-    report = report.with_notes(notes.of_rewrite(report, draft, result, to, taker, repaired))
-    unmet = demands.fitting(report) or (demands.strict(report) if strict else None)
-    if unmet:
-        raise NotMet(unmet, report=replace(with_costs(report, loaded, result, input_shape), unmet=unmet))
-    if check and (result is not loaded or providers):
+
+    def verified(made: Remade) -> Report:
+        """What is told of a model that was made, with its check."""
+        draft, result, plans = made.draft, made.result, made.plans
+        report = Report("rewrite", loaded.name, to=goal, sites=made.choices)
+        report = replace(report, tuning=None if tuning is None else tuning.of(made))
+        report = replace(report, int8=None if small is None else small.int8)
+        report = report.with_notes(notes.of_rewrite(report, draft, result, to, taker, repaired))
+        unmet = demands.fitting(report) or (demands.strict(report) if strict else None)
+        if unmet:
+            raise NotMet(unmet, report=replace(with_costs(report, loaded, result, input_shape), unmet=unmet))
+        if not check or (result is loaded and not providers):
+            return report
         alone = list(sites_alone(draft, plans, result))
-        report = report.with_notes(unseen(draft, plans, alone))
         checks = check_room.check(
             loaded,
             result,
@@ -243,9 +253,15 @@ def rewrite(
             exact=all(plan.equal_bits for plan in plans),
             pairs=[check_room.Pair(*vars(each).values()) for each in alone],
             watch=[watch(plan) for plan in plans if plan.node in draft.replaced],
+            inside=check_room.Inside(tuple(twins(draft, plans)), tuple(suspects(draft, plans))),
             progress=progress,
         )
-        report = replace(report, check=checks)
+        return replace(report.with_notes(unseen(draft, plans, alone)), check=checks)
+
+    report = verified(made)
+    if on_fail == "refuse-site":
+        made, report = without_blamed(made, report, verified)
+    result, plans = made.result, made.plans
     report = with_costs(report, loaded, result, input_shape)
     if bench and plans and not failed(report):
         latency = bench_room.bench(

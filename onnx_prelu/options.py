@@ -16,6 +16,7 @@ from .passes.patterns import ALSO
 from .passes.slope_shapes import SLOPE_SHAPES
 from .passes.targets import targets
 from .report.output import Output
+from .retry import ON_FAIL
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -340,6 +341,13 @@ no_check = together(
         "--keep-failed",
         is_flag=True,
         help="Write the model even if its check fails; the exit code stays 1.",
+    ),
+    option(
+        CHECK,
+        "--on-fail",
+        type=click.Choice(ON_FAIL),
+        default="fail",
+        help="refuse-site: where the check fails, leave the site to blame as it is and try again [fail].",
     ),
 )
 fastest = together(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from .graph.draft import Draft
 from .graph.edit import finish
@@ -11,7 +12,7 @@ from .graph.model import Model
 from .graph.versions import with_versions
 from .passes.choice import Choice
 from .passes.choose import Policy
-from .passes.engine import rewrite_sites
+from .passes.engine import NONE_REFUSED, Refusals, rewrite_sites
 from .passes.layout.apply import apply_layout
 from .passes.layout.plan import LayoutPlan
 from .passes.patterns import Scope
@@ -27,6 +28,7 @@ class Remade:
         result: The model; the very model that was put in where nothing changed.
         plans: The plans that were committed.
         choices: What was decided at each site, in graph order.
+        again: Makes it again with sites refused: see ``refused`` of :func:`remake`.
         layout: The layout rules' changes, which came before.
     """
 
@@ -34,6 +36,7 @@ class Remade:
     result: Model
     plans: Sequence[Plan]
     choices: tuple[Choice, ...]
+    again: Callable[..., Remade]
     layout: tuple[LayoutPlan, ...] = ()
 
 
@@ -46,6 +49,7 @@ def remake(
     opset: int | None = None,
     ir_version: int | None = None,
     freeze: bool = False,
+    refused: Refusals = NONE_REFUSED,
 ) -> Remade:
     """Rewrite the sites of a model.
 
@@ -57,6 +61,7 @@ def remake(
         opset: The opset to write, or None.
         ir_version: The IR version to write, or None.
         freeze: Take initializers that a caller could override as constants.
+        refused: Sites that stay, by name: why they may not take the forms that they would.
 
     Raises:
         BadInput: A slope is NaN, infinite or does not broadcast.
@@ -67,6 +72,8 @@ def remake(
     around = Draft(versioned, freeze=freeze)
     laid = tuple(apply_layout(around, layout))
     draft = Draft(finish(around), freeze=freeze) if laid else around
-    decided = rewrite_sites(draft, policy, scope)
+    decided = rewrite_sites(draft, policy, scope, refused)
     plans = [plan for plan, _ in decided if plan is not None]
-    return Remade(draft, finish(draft), plans, tuple(choice for _, choice in decided), laid)
+    choices = tuple(choice for _, choice in decided)
+    again = partial(remake, model, policy, scope, layout=layout, opset=opset, ir_version=ir_version, freeze=freeze)
+    return Remade(draft, finish(draft), plans, choices, again, laid)

@@ -1,4 +1,4 @@
-"""A part of a model as a small model of its own."""
+"""A part of a model as a small model of its own, or the whole of it with more to see."""
 
 from __future__ import annotations
 
@@ -78,6 +78,17 @@ class Source:
         dtype = next(iter(inputs.values())).dtype
         proto.graph.output.extend(_value(name, TensorType(dtype, None)) for name in outputs)
         return replace(self.model, proto=proto, raw=None, path=None, fresh=frozenset())
+
+
+def exposing(model: Model, names: Iterable[str]) -> Model:
+    """The model with further tensors as outputs, of types that the runtime finds out; inputs stay inputs."""
+    proto = onnx.ModelProto()
+    proto.CopyFrom(model.proto)
+    present = {value.name for value in (*proto.graph.input, *proto.graph.output)}
+    for name in dict.fromkeys(names):
+        if name not in present:
+            proto.graph.output.add(name=name)
+    return replace(model, proto=proto, raw=None)
 
 
 def reads(node: onnx.NodeProto) -> list[str]:

@@ -197,6 +197,14 @@ def choose(draft: Draft, site: Site, policy: Policy) -> tuple[Plan | None, Choic
     return None, replace(choice, fits=None if policy.taker is None else unfit is None)
 
 
+def refusal(draft: Draft, site: Site, policy: Policy, reasons: Mapping[str, Reason]) -> Choice:
+    """What is told of a site that stays because the caller refuses it: why, by form."""
+    fits = None if policy.taker is None else misfit(draft, site, policy) is None
+    text = next(iter(reasons.values())).text
+    summary = SlopeSummary.of(site.slope)
+    return Choice(site.node.label, None, True, text, reasons, site.spelling, summary, asked=policy.asked, fits=fits)
+
+
 def misfit(draft: Draft, site: Site, policy: Policy) -> Reason | None:
     """Why a site may not stay as it is, or None."""
     try:

@@ -8,15 +8,16 @@ from the first layer to the last.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from ..errors import Reason, Refused
 from ..graph.draft import Draft
 from ..graph.edit import commit
 from ..graph.index import Node
 from .choice import Choice, SlopeSummary
-from .choose import Policy, attempt, choose, misfit, nothing_asked
+from .choose import Policy, attempt, choose, misfit, nothing_asked, refusal
 from .fold import plan_fold
 from .neighbours import maker_of, readers_of
 from .patterns import Scope
@@ -27,9 +28,23 @@ from .sites import Site, Slope, find_sites, left_site, named, names_of
 from .slope_fit import require_broadcast
 from .unite import plan_unite
 
+Refusals = Mapping[str, Mapping[str, Reason]]
+"""For sites that the caller refuses, by name: the forms that they may not take, and why."""
 
-def rewrite_sites(draft: Draft, policy: Policy, scope: Scope) -> list[tuple[Plan | None, Choice]]:
+NONE_REFUSED: Refusals = MappingProxyType({})
+"""No site is refused but by its forms."""
+
+
+def rewrite_sites(
+    draft: Draft, policy: Policy, scope: Scope, refused: Refusals = NONE_REFUSED
+) -> list[tuple[Plan | None, Choice]]:
     """Rewrite a draft by a policy, and tell what was decided at each site.
+
+    Args:
+        draft: The draft.
+        policy: What may stand at a site.
+        scope: Which sites are meant.
+        refused: Sites that stay, for reasons of the caller's.
 
     Raises:
         BadInput: A slope is NaN, infinite or does not broadcast.
@@ -45,12 +60,19 @@ def rewrite_sites(draft: Draft, policy: Policy, scope: Scope) -> list[tuple[Plan
             if meant(names):
                 require_broadcast(body.draft, site)
                 notes = tuple(odd_slope(body.draft, site))
-                plan, choice = _settled(body.draft, site, asked(names))
+                plan, choice = _decided(body.draft, site, asked(names), refused)
                 decided.append((plan, replace(choice, notes=notes)))
         for node in body.relus:
             if meant(names_of(node)):
-                decided.extend(_fold(body.draft, node, policy))
+                decided.extend(_fold(body.draft, node, policy, refused))
     return decided
+
+
+def _decided(draft: Draft, site: Site, policy: Policy, refused: Refusals) -> tuple[Plan | None, Choice]:
+    reasons = refused.get(site.node.label)
+    if reasons is None:
+        return _settled(draft, site, policy)
+    return None, refusal(draft, site, policy, reasons)
 
 
 def _settled(draft: Draft, site: Site, policy: Policy) -> tuple[Plan | None, Choice]:
@@ -100,10 +122,16 @@ def relu_layers(draft: Draft, sites: Sequence[Site]) -> list[Node]:
     return [node for node in draft.index.nodes() if node.op == "Relu" and node not in taken]
 
 
-def _fold(draft: Draft, node: Node, policy: Policy) -> Iterator[tuple[Plan | None, Choice]]:
+def _fold(draft: Draft, node: Node, policy: Policy, refused: Refusals) -> Iterator[tuple[Plan | None, Choice]]:
     """Fold one Relu layer where it has pairs. A layer that has none is no site: there is nothing to tell of it."""
     plan = _foldable(draft, node, policy)
-    if plan is not None:
+    if plan is None:
+        return
+    reasons = refused.get(plan.node.label)
+    if reasons is not None:
+        text = next(iter(reasons.values())).text
+        yield None, replace(_folded(plan), form=None, refused=True, reason=text, refusals=reasons, exactness=None)
+    else:
         commit(draft, plan.edit)
         yield plan, _folded(plan)
 

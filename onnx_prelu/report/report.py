@@ -85,7 +85,10 @@ class Report:
     def failure(self) -> str | None:
         """The one line that says why :attr:`exit_code` is not 0; None where it is."""
         if failed := self._failed():
-            return _and_more(f"the check failed on {failed[0].provider}: {failed[0].reason}", failed)
+            first = failed[0]
+            begins = first.blame.sentence() if first.blame is not None else None
+            reason = f"{first.reason}; {begins}" if begins else first.reason
+            return _and_more(f"the check failed on {first.provider}: {reason}", failed)
         if self.unmet:
             return self.unmet
         if not_run := self._not_run():

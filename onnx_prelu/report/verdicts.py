@@ -33,6 +33,8 @@ def check_lines(check: Check) -> Iterator[Line]:
         yield Line(f"{check.provider} failed: {check.reason}", mood="bad")
         failing = [f"output '{output.name}' {output.failure}" for output in check.outputs if output.failure]
         failing += [f"site '{pair.node}' {pair.reason}" for pair in check.pairs if pair.status == "failed"]
+        begins = check.blame.sentence() if check.blame is not None else None
+        failing += [begins] if begins else []
         yield from (Line(line, level=1, mood="bad") for line in failing if line != check.reason)
     else:
         yield Line(f"{check.provider} passed: {_nearness(check)}", mood="good")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -114,6 +114,10 @@ class Tuning:
     seconds: float | None = None
     tried: tuple[dict[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
+
+    def of(self, remade: Remade) -> Tuning:
+        """The same decisions, as far as they stand in a model that was made again with sites refused."""
+        return replace(self, forms=_forms(remade))
 
 
 class Make(Protocol):
@@ -223,7 +227,6 @@ class Fast:
         self, by: str, decisions: Decisions | None, tuned: Tuned | None = None, notes: tuple[str, ...] = ()
     ) -> tuple[Remade, Tuning]:
         remade = self.remade(decisions) if decisions is not None else self.make(_NOTHING, layout=())
-        forms = {choice.node: choice.form for choice in remade.choices if choice.form is not None}
         if tuned is not None and tuned.interrupted:
             notes = (*notes, "tuning was interrupted: this is the best that was found until then")
         return remade, Tuning(
@@ -234,7 +237,7 @@ class Fast:
             threads=self.wishes.threads,
             layout=tuple(dict.fromkeys(place.rule for place in remade.layout)),
             places=tuple(place.text for place in remade.layout),
-            forms=forms,
+            forms=_forms(remade),
             kept_input=remade.result is self.model,
             budget_s=None if tuned is None else self.wishes.budget,
             seconds=None if tuned is None else tuned.seconds,
@@ -348,6 +351,10 @@ def _kind(site: Inspected) -> object:
 def _elements(site: Inspected) -> int:
     shape = site.draft.shape(site.plans[0].activation[0]) or ()
     return math.prod(size for size in shape if isinstance(size, int))
+
+
+def _forms(remade: Remade) -> dict[str, str]:
+    return {choice.node: choice.form for choice in remade.choices if choice.form is not None}
 
 
 def _trial(trial: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from ..inputs.draw import Feeds, InputOptions, draw, require_sensible
 from ..inputs.dtypes import is_float
 from ..providers.installed import release
 from ..providers.runtime import CannotRun, Request, Runner, open_runner, requests
+from .blame import Blame, Case, Inside, of_pairs, worst
 from .compare import Difference
 from .interface import difference
 from .judge import Limits, Output, judge, repeats
@@ -24,11 +25,12 @@ from .tolerance import Tolerance
 from .trials import Trial, outside_patterns, trials
 from .watch import Spread, Watch, spreads
 
-__all__ = ["Check", "Output", "Pair", "PairResult", "Spread", "Tolerance", "Watch", "check"]
+__all__ = ["Blame", "Check", "Inside", "Output", "Pair", "PairResult", "Spread", "Tolerance", "Watch", "check"]
 
 Status = Literal["passed", "failed", "not_run"]
 
 _DEFAULTS = InputOptions()
+_NOTHING_KNOWN = Inside()
 _FULL_BYTES = 4  # of a float32: narrower types are computed in float32 and rounded where the runtime likes
 _PRELU_KEEPS_INFINITY = (1, 27)  # before this release of ONNX Runtime, PRelu(±inf) is NaN on the CPU
 
@@ -55,6 +57,7 @@ class Check:
         pairs: Each rewritten site alone.
         spread: How many units of each site saw both sides of zero.
         nodes: How many nodes of the second model each of ONNX Runtime's providers took; None if it cannot tell.
+        blame: Where the difference begins, if the check failed and that could be found.
         notes: What else the reader should know.
     """
 
@@ -74,6 +77,7 @@ class Check:
     pairs: tuple[PairResult, ...] = ()
     spread: tuple[Spread, ...] = ()
     nodes: dict[str, int] | None = None
+    blame: Blame | None = None
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -93,6 +97,7 @@ def check(
     exact: bool = False,
     pairs: Sequence[Pair] = (),
     watch: Sequence[Watch] = (),
+    inside: Inside = _NOTHING_KNOWN,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[Check, ...]:
     """Compare two models on the same inputs.
@@ -108,6 +113,7 @@ def check(
         exact: The values have to be equal on the CPU. Where ``atol`` or ``rtol`` is given, that counts instead.
         pairs: Rewritten sites, to be run alone too.
         watch: Tensors of the original of which to tell how many units saw both sides of zero.
+        inside: What is known of the inside of both, besides names: to tell where a difference begins.
         progress: Called with what is being done now.
 
     Returns:
@@ -123,7 +129,9 @@ def check(
     if apart is not None:
         return tuple(Check(each.provider, "failed", True, reason=apart) for each in asked if each.required)
     limits = Limits(signed_zeros=signed_zeros, atol=atol, rtol=rtol)
-    return tuple(_Comparison(a, b, request, options, limits, exact, progress).run(pairs, watch) for request in asked)
+    return tuple(
+        _Comparison(a, b, request, options, limits, exact, inside, progress).run(pairs, watch) for request in asked
+    )
 
 
 @dataclass(frozen=True)
@@ -151,6 +159,7 @@ class _Comparison:
     options: InputOptions
     limits: Limits
     exact: bool
+    inside: Inside
     progress: Callable[[str], None] | None
 
     def run(self, pairs: Sequence[Pair], watch: Sequence[Watch]) -> Check:
@@ -171,6 +180,7 @@ class _Comparison:
             batches=len(original.inside),
             deterministic=original.deterministic,
             pairs=alone,
+            blame=of_pairs(alone),
         )
         self._tell()
         try:
@@ -183,8 +193,12 @@ class _Comparison:
         rows = tuple(replace(row, random=again.excess > 1) for row, again in zip(rows, original.again, strict=True))
         spread, unseen = self._spread(watch, original)
         status, reason = _verdict(rows, alone)
-        notes = (*_notes(rows, alone, original), *fused, *self._outside(rows, original.outside, patterns), *unseen)
-        found = replace(found, status=status, reason=reason, spread=spread, nodes=second.nodes, notes=notes)
+        blame, unknown = self._blame(rows, original, second, limits, alone)
+        outside = self._outside(rows, original.outside, patterns)
+        notes = (*_notes(rows, alone, original), *fused, *outside, *unseen, *unknown)
+        found = replace(
+            found, status=status, reason=reason, spread=spread, nodes=second.nodes, blame=blame, notes=notes
+        )
         return _with_numbers(found, rows)
 
     def _without_fusion(
@@ -207,6 +221,25 @@ class _Comparison:
             return rows, ()
         note = "with nodes fused the runtime rounds otherwise; without, all values are equal, as each site's alone are"
         return loose, (note,)
+
+    def _blame(
+        self,
+        rows: Sequence[Output],
+        original: _Original,
+        second: Runner,
+        limits: Limits,
+        alone: Sequence[PairResult],
+    ) -> tuple[Blame | None, tuple[str, ...]]:
+        """Where the first wrong output begins to be wrong; and a note where that cannot be looked for."""
+        wrong = next((row for row in rows if row.failure and not row.random), None)
+        if wrong is None:
+            return of_pairs(alone), ()
+        self._tell(", where the difference begins")
+        limits = replace(limits, exact=limits.exact and wrong.tolerance is None)
+        trial = worst(original.inside, wrong, original.runner.outputs, second, limits)
+        case = Case(self.a, self.b, self.request.provider, trial, limits, self.inside, alone)
+        blame, note = case.blame(wrong)
+        return blame, () if note is None else (note,)
 
     def _tell(self, what: str = "") -> None:
         if self.progress is not None:

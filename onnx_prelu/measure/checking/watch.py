@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
+from ...graph.extract import exposing
 from ...graph.model import Model
 from ..inputs.draw import Feed
 from ..providers.runtime import open_runner
@@ -88,7 +88,7 @@ def spreads(model: Model, provider: str, watch: Sequence[Watch], feeds: Sequence
     """
     if not watch:
         return ()
-    runner = open_runner(_exposing(model, [each.tensor for each in watch]), provider)
+    runner = open_runner(exposing(model, [each.tensor for each in watch]), provider)
     at = {name: index for index, name in enumerate(runner.outputs)}
     seen = [_Seen(each.axis) for each in watch]
     for feed in feeds:
@@ -97,14 +97,3 @@ def spreads(model: Model, provider: str, watch: Sequence[Watch], feeds: Sequence
             value = feed[each.tensor] if each.tensor in feed else results[at[each.tensor]]
             units.add(value)
     return tuple(units.spread(each.node) for each, units in zip(watch, seen, strict=True))
-
-
-def _exposing(model: Model, names: Sequence[str]) -> Model:
-    """The model with further tensors as outputs; inputs stay inputs."""
-    proto = onnx.ModelProto()
-    proto.CopyFrom(model.proto)
-    present = {value.name for value in (*proto.graph.input, *proto.graph.output)}
-    for name in dict.fromkeys(names):
-        if name not in present:
-            proto.graph.output.add(name=name)
-    return replace(model, proto=proto, raw=None)
