@@ -6,9 +6,10 @@
 (['split', 'split'], True)
 """
 
-from .api import Rewrite, bench, check, inspect, rewrite
+from .api import bench, check, diff, inspect, rewrite
 from .errors import BadInput, BadUsage, CheckFailed, NotMet, OnnxPreluError, ProviderNotRun
 from .report.report import Report
+from .rewritten import Rewrite
 
 __all__ = [
     "BadInput",
@@ -21,6 +22,7 @@ __all__ = [
     "Rewrite",
     "bench",
     "check",
+    "diff",
     "inspect",
     "rewrite",
 ]

@@ -1,10 +1,10 @@
-"""inspect, rewrite, check and bench: whatever the command line does, one of these does in one call."""
+"""inspect, rewrite, check, bench and diff: whatever the command line does, one of these does in one call."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,27 +14,28 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from . import notes
-from .arguments import dims, input_options, known_sizes, repaired_by, watch
+from .arguments import dims, input_options, known_sizes, repaired_by
+from .checked import checked
 from .errors import NotMet
 from .graph.draft import Draft
 from .graph.model import Model, load, save
 from .graph.types import infer
 from .graph.walk import uses
+from .measure.changes.diff import diff as changed
 from .measure.checking import check as check_room
 from .measure.costs.cost import cost
 from .measure.inputs.draw import require_sensible
 from .measure.latency import bench as bench_room
 from .measure.latency import full
-from .passes.alone import sites_alone, unseen
 from .passes.engine import inspect_sites
 from .passes.patterns import Scope
 from .passes.request import Forms, Request, asked_target, decide, for_target
-from .passes.traces import suspects, twins
 from .remake import Remade, remake
 from .report import demands
 from .report.report import Report
 from .reporting import failed, raise_unless_passed, with_costs, with_predictions
 from .retry import require_on_fail, without_blamed
+from .rewritten import Rewrite
 from .tuning import int8
 from .tuning.fast import Fast, Tuning, Wishes, provider_of
 
@@ -43,45 +44,6 @@ Source: TypeAlias = str | os.PathLike[str] | onnx.ModelProto | gs.Graph | Model
 
 Progress: TypeAlias = Callable[[str], None]
 """Called with what is being done now."""
-
-
-@dataclass(frozen=True)
-class Rewrite:
-    """A rewritten model and what is known of it.
-
-    Attributes:
-        report: What was done, checked and measured.
-    """
-
-    report: Report
-    _model: Model
-    _quantized: Model | None = None
-
-    @property
-    def model(self) -> onnx.ModelProto:
-        """The model. Where nothing was to do, it equals the input."""
-        return self._model.proto
-
-    @property
-    def quantized(self) -> onnx.ModelProto | None:
-        """The model in int8, where ``purpose="int8"`` chose it; else None."""
-        return None if self._quantized is None else self._quantized.proto
-
-    @property
-    def graph(self) -> gs.Graph:
-        """The model as a graphsurgeon graph."""
-        return gs.import_onnx(self._model.proto)
-
-    def save(self, path: str | os.PathLike[str]) -> tuple[str, ...]:
-        """Write the model, with its external data, all or nothing; an untouched one as the bytes that were read.
-
-        Returns:
-            What the user should know: files made beside it, locations that changed.
-
-        Raises:
-            BadUsage: It cannot be written there: it is the input, no regular file, or the place cannot be written.
-        """
-        return save(self._model, path)
 
 
 def rewrite(
@@ -228,35 +190,25 @@ def rewrite(
         made, tuning = fast.decided()
     else:
         made = remade(chosen)
+    compared = partial(
+        checked,
+        loaded,
+        providers=providers,
+        options=options,
+        atol=atol,
+        rtol=rtol,
+        signed_zeros=signed_zeros,
+        progress=progress,
+    )
 
     def verified(made: Remade) -> Report:
-        """What is told of a model that was made, with its check."""
-        draft, result, plans = made.draft, made.result, made.plans
-        report = Report("rewrite", loaded.name, to=goal, sites=made.choices)
-        report = replace(report, tuning=None if tuning is None else tuning.of(made))
+        report = Report("rewrite", loaded.name, to=goal, sites=made.choices, tuning=tuning and tuning.of(made))
         report = replace(report, int8=None if small is None else small.int8)
-        report = report.with_notes(notes.of_rewrite(report, draft, result, to, taker, repaired))
+        report = report.with_notes(notes.of_rewrite(report, made.draft, made.result, to, taker, repaired))
         unmet = demands.fitting(report) or (demands.strict(report) if strict else None)
         if unmet:
-            raise NotMet(unmet, report=replace(with_costs(report, loaded, result, input_shape), unmet=unmet))
-        if not check or (result is loaded and not providers):
-            return report
-        alone = list(sites_alone(draft, plans, result))
-        checks = check_room.check(
-            loaded,
-            result,
-            providers=providers,
-            options=options,
-            atol=atol,
-            rtol=rtol,
-            signed_zeros=signed_zeros,
-            exact=all(plan.equal_bits for plan in plans),
-            pairs=[check_room.Pair(*vars(each).values()) for each in alone],
-            watch=[watch(plan) for plan in plans if plan.node in draft.replaced],
-            inside=check_room.Inside(tuple(twins(draft, plans)), tuple(suspects(draft, plans))),
-            progress=progress,
-        )
-        return replace(report.with_notes(unseen(draft, plans, alone)), check=checks)
+            raise NotMet(unmet, report=replace(with_costs(report, loaded, made.result, input_shape), unmet=unmet))
+        return compared(report, made) if check and (made.result is not loaded or providers) else report
 
     report = verified(made)
     if on_fail == "refuse-site":
@@ -408,3 +360,20 @@ def inspect(
     ]
     report = Report("inspect", loaded.name, sites=tuple(choices), before=now)
     return report.with_notes(notes.of_inspect(report, draft, taker, repaired))
+
+
+def diff(a: Source, b: Source) -> Report:
+    """Say what changed from one model to another: nodes, weights and the rest by name, in every body; nothing is run.
+
+    Returns:
+        The report; ``report.diff`` holds the changes. It is no verdict: ``report.passed`` is always true.
+
+    Raises:
+        BadInput: A model, or external data of it, cannot be read.
+
+    >>> diff("models/digits_prelu_gemm.onnx", "models/digits_prelu_gemm.onnx").diff.same
+    True
+    """
+    first, second = load(a), load(b)
+    report = Report("diff", first.name, against=second.name, diff=changed(first, second))
+    return with_costs(report, first, second, None)

@@ -167,6 +167,17 @@ def check(a: Path, b: Path, output: Output, **request: Any) -> None:
     finish(output, report)
 
 
+@main.command(cls=options.Command, example="onnx-prelu diff net.onnx relu.onnx --report changes.md")
+@click.argument("a", type=options.FILE)
+@click.argument("b", type=options.FILE)
+@options.shown
+def diff(a: Path, b: Path, output: Output) -> None:
+    """Say what changed from A to B, by name; nothing is run."""
+    first, second = load(a), load(b)
+    output = output.claim(*read_files(None, first, second))
+    finish(output, api.diff(first, second))
+
+
 @main.command(cls=options.Command, example="onnx-prelu bench net.onnx relu.onnx --threads 2 --duration 10")
 @click.argument("a", type=options.FILE)
 @click.argument("b", type=options.FILE)

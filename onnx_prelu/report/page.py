@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from . import words
 from .around import sites_around
+from .changed import changes, changes_in_words
 from .quantized import int8_table
 from .tables import Column, Lines, Section, Table
 from .timings import beyond_latency, latencies
@@ -46,6 +47,8 @@ def sections(report: Report) -> Iterator[Section]:
         yield Lines("Tuning", tuple(tuning_lines(report.tuning)))
     if report.int8 is not None:
         yield int8_table(report.int8)
+    if report.diff is not None:
+        yield from changes(report.diff)
     if report.before is not None:
         yield _costs(report.before, report.after)
     if report.check:
@@ -61,6 +64,8 @@ def _outcome(report: Report) -> str:
         return "not met, nothing was written"
     if report.exit_code:
         return "not run" if report.exit_code == 3 else "failed"
+    if report.diff is not None:
+        return changes_in_words(report.diff)
     if report.command == "inspect":
         return words.counted(len(report.sites or ()), "site")
     if report.command == "rewrite":

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from ..measure.changes.change import Diff
     from ..measure.checking.check import Check
     from ..measure.costs.cost import Cost
     from ..measure.latency.bench import Latency
@@ -31,9 +32,9 @@ class Report:
     """The parts that a command has; a part that it does not have is None.
 
     Attributes:
-        command: ``"inspect"``, ``"rewrite"``, ``"check"`` or ``"bench"``.
+        command: ``"inspect"``, ``"rewrite"``, ``"check"``, ``"bench"`` or ``"diff"``.
         model: The model's path, or its graph's name where it came from memory.
-        against: The second model of ``check`` and ``bench``; where ``bench`` has more, all of them.
+        against: The second model of ``check``, ``bench`` and ``diff``; where ``bench`` has more, all of them.
         to: Where it went: ``"relu"`` or ``"prelu"`` (what ``auto`` came to), ``"fast"``, or a target's name.
         sites: What was decided at each site, in graph order.
         before: What the first model costs.
@@ -46,6 +47,7 @@ class Report:
         notes: Sentences for the reader that belong nowhere else.
         tuning: How the forms of ``--to fast`` were decided.
         int8: How the form to quantize was chosen.
+        diff: What changed from the first model to the second.
         unmet: Why the request could not be met (``--strict``, a target), or None.
     """
 
@@ -65,6 +67,7 @@ class Report:
     unmet: str | None = None
     tuning: Tuning | None = None
     int8: Int8 | None = None
+    diff: Diff | None = None
 
     @property
     def passed(self) -> bool:
@@ -115,6 +118,7 @@ class Report:
             "sites": None if self.sites is None else [_site(choice) for choice in self.sites],
             "tuning": None if self.tuning is None else asdict(self.tuning),
             "int8": None if self.int8 is None else asdict(self.int8),
+            "diff": None if self.diff is None else self.diff.to_dict(),
             "before": None if self.before is None else self.before.to_dict(),
             "after": None if self.after is None else self.after.to_dict(),
         }

@@ -115,13 +115,14 @@ def test_the_site_that_stands_in_between_comes_before_one_that_shares_a_layer():
 
 
 UNITS = np.arange(12.0, dtype=np.float32).reshape(1, 3, 4)
+BOTH = np.concatenate([UNITS, -UNITS], 1)
 
 
 @pytest.mark.parametrize(
     ("twin", "b"),
     [
         (Twin("t", "t"), UNITS),
-        (Twin("t", "w", -2, np.array([0, 2]), np.array([4, 1])), np.concatenate([UNITS, -UNITS], 1)[:, [5, 2, 1, 3, 0]]),
+        (Twin("t", "w", -2, np.array([0, 2]), np.array([4, 1])), BOTH[:, [5, 2, 1, 3, 0]]),
         (Twin("t", "w", -1, factor=np.array([1.0, -2.0, 4.0, 0.5])), UNITS * np.float32([1, -2, 4, 0.5])),
     ],
 )  # fmt: skip
