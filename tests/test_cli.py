@@ -85,6 +85,7 @@ COMMANDS = {
     "rewrite": ("in.onnx", "out.onnx"),
     "check": ("in.onnx", "other.onnx"),
     "bench": ("in.onnx", "other.onnx"),
+    "diff": ("in.onnx", "other.onnx"),
 }
 
 
@@ -143,7 +144,18 @@ def test_all_options_of_rewrite(folder, answer):
         *("--input-shape", "x:0:1,16", "--input-shape", "s:", "--dim", "N=8", "--dim", "a=b=2,4"),
         *("--seed", "3", "--atol", "0", "--rtol", "1e-3", "--signed-zeros", "--no-bench", "--threads", "2"),
         *("--duration", "0.5", "--no-tune", "--budget", "7", "--no-layout", "--exact", "--max-growth", "1.5"),
-        *("--plan", "plan.json", "--for", "int8", "--min-sqnr", "30", "--quantized-out", "int8.onnx"),
+        *(
+            "--on-fail",
+            "refuse-site",
+            "--plan",
+            "plan.json",
+            "--for",
+            "int8",
+            "--min-sqnr",
+            "30",
+            "--quantized-out",
+            "int8.onnx",
+        ),
     )
     assert result.exit_code == 0, result.output
     assert calls[0][1] == {
@@ -151,6 +163,7 @@ def test_all_options_of_rewrite(folder, answer):
         "target": "eran", "ops": ["Relu", "Mul"], "slope_shape": "1d", "opset": 17, "ir_version": 9,
         "only": ("act*", "b"), "skip": ("c",), "also": ("Abs",), "fix_slopes": True, "simplify": False,
         "strict": True, "freeze": True, "check": False, "keep_failed": True,
+        "on_fail": "refuse-site",
         "providers": ("cpu", "DmlExecutionProvider"), "inputs": Path("data.npz"),
         "input_shape": {"x:0": (1, 16), "s": ()}, "dim": {"N": 8, "a=b": (2, 4)}, "seed": 3, "atol": 0.0, "rtol": 1e-3,
         "signed_zeros": True, "bench": False, "threads": 2, "duration": 0.5, "progress": None,

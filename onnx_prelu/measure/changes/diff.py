@@ -126,7 +126,11 @@ class _Comparison:
                 self._found.one("node", _label(two, path), "added", node_text(two))
         behind = sum(one > two for one, two in itertools.pairwise(pairs.values()))
         if behind:
-            self._found.both("model", f"{path}order of nodes", [f"{behind:,} stand before one that they stood behind"])
+            self._found.both(
+                "model",
+                f"{path}order of nodes",
+                [f"places where a node stands before one that it stood behind: {behind:,}"],
+            )
 
     def _node(self, one: onnx.NodeProto, two: onnx.NodeProto, path: str) -> None:
         label = _label(one, path)
@@ -154,6 +158,8 @@ class _Comparison:
                 details, values = self._tensor(before.t, after.t)
                 details += [] if values is None else [values.sentence()]
                 yield from (f"attribute {name}: {detail}" for detail in details)
+            elif before.graphs and len(before.graphs) != len(after.graphs):
+                yield f"attribute {name}: {len(before.graphs)} graphs → {len(after.graphs)} graphs"
             elif before != after and not (_is_body(before) and _is_body(after)):
                 yield f"attribute {name}: {attribute_text(before)} → {attribute_text(after)}"
 

@@ -50,9 +50,9 @@ class Moved:
             parts[0] += f", {self.max_rel:.2g} of the largest" if self.max_rel is not None else ""
             parts[0] += f", {self.max_ulp:,.0f} ulp" if self.max_ulp is not None else ""
         if self.nonfinite:
-            parts.append(f"{self.nonfinite:,} values are NaN or infinite in one model only, or otherwise")
+            parts.append(f"other NaN or infinite values: {self.nonfinite:,}")
         if self.zero_signs:
-            parts.append(f"{self.zero_signs:,} zeros changed their sign")
+            parts.append(f"zeros of the other sign: {self.zero_signs:,}")
         return "; ".join(parts) or "stored in other bits, of the same values"
 
 

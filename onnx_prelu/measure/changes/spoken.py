@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import onnx
@@ -63,10 +63,20 @@ def attribute_text(attribute: onnx.AttributeProto) -> str:
     if attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
         return "a graph"
     value = onnx.helper.get_attribute_value(attribute)
+    values = list(value) if isinstance(value, Sequence) and not isinstance(value, bytes) else [value]
+    told = ", ".join(_one(each) for each in values)
+    return short(told if values == [value] else f"[{told}]")
+
+
+def _one(value: Any) -> str:
+    """One value of an attribute; a float in the digits that its type holds."""
     if isinstance(value, bytes):
-        return short(value.decode(errors="replace"))
-    return short(list(value) if attribute.type > onnx.AttributeProto.GRAPH else value)
+        return value.decode(errors="replace")
+    return f"{value:.7g}" if isinstance(value, float) else str(value)
 
 
 def _value(value: Any) -> str:
-    return short(value) if str(value).strip() else "nothing"
+    """The value of a field."""
+    if isinstance(value, Sequence) and value and hasattr(value[0], "key"):
+        value = ", ".join(f"{entry.key}={entry.value}" for entry in value)
+    return short(value) if str(value).strip() and value != [] else "nothing"
