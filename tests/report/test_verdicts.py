@@ -1,9 +1,11 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from examples import EQUAL, FAILED, FASTER, MIXED, PASSED, UNRUN, UNTIMED
 
-from onnx_prelu.measure.checking.check import Spread
+from onnx_prelu.measure.checking.check import Blame, Spread
+from onnx_prelu.report.report import Report
 from onnx_prelu.report.verdicts import Line, check_lines, latency_lines
 
 
@@ -44,6 +46,37 @@ def test_a_check_that_failed_says_each_failure_once():
         (1, "9 batches of x 8x64"),
     ]
     assert (1, "1 of 2 sites passed alone, 1 of them with equal values") in lines
+
+
+@pytest.mark.parametrize(
+    ("blame", "said_of_it"),
+    [
+        (
+            Blame("z7", "fc7", "act6", 0.25, 1.5e-5),
+            "the first tensor that differs is 'z7' of node 'fc7' by 0.25 where 1.5e-05 is allowed, at site 'act6'",
+        ),
+        (
+            Blame("z7", "fc7", None, 0.5, 0.0),
+            "the first tensor that differs is 'z7' of node 'fc7' by 0.5 where 0 is allowed",
+        ),
+        (Blame("z7", "fc7", None, np.inf), "the first tensor that differs is 'z7' of node 'fc7' by inf"),
+        (Blame("z7", "fc7", None), "the first tensor that differs is 'z7' of node 'fc7'"),
+    ],
+)
+def test_a_check_that_failed_says_where_it_begins(blame, said_of_it):
+    check = replace(FAILED, blame=blame)
+    assert (1, said_of_it) in said(check)
+    report = Report("check", "a.onnx", check=(check,))
+    assert report.failure == f"the check failed on cpu: {FAILED.reason}; {said_of_it}"
+    told = report.to_dict()["check"][0]["blame"]
+    assert (told["tensor"], told["node"], told["site"]) == (blame.tensor, blame.node, blame.site)
+    assert told["difference"] == (None if blame.difference == np.inf else blame.difference)
+
+
+def test_a_site_that_is_wrong_alone_is_said_once():
+    check = replace(FAILED, blame=Blame(None, "act0", "act0", 5.0))
+    assert said(check) == said(FAILED)
+    assert Report("check", "a.onnx", check=(check,)).failure == f"the check failed on cpu: {FAILED.reason}"
 
 
 def test_where_nodes_ran_and_what_else_there_is_to_say():
