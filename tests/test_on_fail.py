@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import onnx
+import onnx.parser
 import pytest
 from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
@@ -16,6 +17,7 @@ from onnx_prelu.passes import catalogue
 from onnx_prelu.passes.sites import Slope
 from tests.oracle import assert_close, run
 from tests.strategies import stored
+from tests.texts import from_text
 
 SITES, WIDTH, BAD = 10, 4, "act6"
 
@@ -202,3 +204,57 @@ def test_on_the_command_line(monkeypatch, tmp_path):
     assert done.exit_code == 0, done.stderr
     assert [site["node"] for site in json.loads(done.stdout)["sites"] if site["refused"]] == [BAD]
     assert_close(run(MODEL, FEEDS), run(onnx.load(files[1]), FEEDS))
+
+
+INSIDE = """<ir_version: 8, opset_import: ["": 17, "mine": 1]>
+g (float[N,4] x, bool c) => (float[N,4] y) <float[4] a = {0.25, 0.5, -0.5, 0.75}> {
+    z = mine.Outer (x)
+    u = If (c) <then_branch: graph = then () => (float[N,4] p) { p = PRelu(z, a) },
+                else_branch: graph = else () => (float[N,4] q) { q = Neg(z) }>
+    v = Neg(u)
+    y = PRelu(v, a)
+}
+<domain: "mine", opset_import: ["": 17, "mine": 1]>
+Outer (s) => (t) { t = mine.Inner (s) }
+<domain: "mine", opset_import: ["": 17]>
+Inner (k) => (n) { b = Constant <value = float[4] {0.25, 0.5, -0.5, 0.75}> ()  m = Neg(k)  n = PRelu(m, b) }
+"""
+
+
+@pytest.mark.parametrize(("bad", "tensor"), [("mine.Inner/n", "z"), ("u/then_branch/p", "u"), ("y", "y")])
+def test_sites_inside_of_bodies_and_functions(monkeypatch, bad, tensor):
+    model = onnx.parser.parse_model(INSIDE)
+    sites = [site.node for site in onnx_prelu.inspect(model).sites]
+    assert sorted(sites) == ["mine.Inner/n", "u/then_branch/p", "y"]
+    planted(monkeypatch, "slope", bad=(bad,))
+    inputs = {"x": np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32), "c": np.array(True)}
+    settings = {"to": "relu", "form": "mirror", "providers": ["cpu"], "inputs": inputs}
+    with pytest.raises(onnx_prelu.CheckFailed) as caught:
+        onnx_prelu.rewrite(model, **settings)
+    (check,) = caught.value.report.check
+    assert (check.blame.tensor, check.blame.site) == (tensor, bad)
+    result = onnx_prelu.rewrite(model, **settings, on_fail="refuse-site")
+    assert {site.node: site.form for site in result.report.sites} == {
+        name: None if name == bad else "mirror" for name in sites
+    }
+
+
+def test_units_that_got_a_factor_compare(monkeypatch):
+    """fold2 puts a factor into the layer before: its output has another name, and is not what differs."""
+    layer = "{1} = Conv<kernel_shape=[3, 3], pads=[1, 1, 1, 1]>({0}, w)"
+    steps = [layer.format(f"h{n}", f"z{n}") + f"  h{n + 1} = PRelu(z{n}, a)" for n in range(3)]
+    body = "  ".join([*steps, layer.format("h3", "y")])
+    slopes = np.array([1.5, -0.5, 2.0, 0.5], np.float32).reshape(4, 1, 1)
+    weights = {"w": (4, 4, 3, 3), "a": slopes}
+    model = from_text(body, "float[1, 4, 6, 6] h0", "float[1, 4, 6, 6] y", weights)
+    fold2 = catalogue._PLANNERS["fold2"]
+
+    def wrong(draft, site):
+        return fold2(draft, other_slope(site) if site.y == "h2" else site)
+
+    monkeypatch.setattr(catalogue, "_PLANNERS", {**catalogue._PLANNERS, "fold2": wrong})
+    with pytest.raises(onnx_prelu.CheckFailed) as caught:
+        onnx_prelu.rewrite(model, form="fold2", providers=["cpu"])
+    assert [site.form for site in caught.value.report.sites] == ["fold2"] * 3
+    blame = caught.value.report.check[0].blame
+    assert (blame.tensor, blame.site) == ("z2", "n_h2")
