@@ -240,10 +240,10 @@ def test_sites_inside_of_bodies_and_functions(monkeypatch, bad, tensor):
 
 
 def test_units_that_got_a_factor_compare(monkeypatch):
-    """fold2 puts a factor into the layer before: its output has another name, and is not what differs."""
-    layer = "{1} = Conv<kernel_shape=[3, 3], pads=[1, 1, 1, 1]>({0}, w)"
-    steps = [layer.format(f"h{n}", f"z{n}") + f"  h{n + 1} = PRelu(z{n}, a)" for n in range(3)]
-    body = "  ".join([*steps, layer.format("h3", "y")])
+    """fold2 leaves a factor to what reads the activation: what is pooled has another name and another scale."""
+    layer = "p{0} = AveragePool<kernel_shape=[1, 1]>(h{0})  {1} = Conv<kernel_shape=[3, 3], pads=[1, 1, 1, 1]>(p{0}, w)"
+    steps = [layer.format(n, f"z{n}") + f"  h{n + 1} = PRelu(z{n}, a)" for n in range(3)]
+    body = "  ".join([*steps, layer.format(3, "y")])
     slopes = np.array([1.5, -0.5, 2.0, 0.5], np.float32).reshape(4, 1, 1)
     weights = {"w": (4, 4, 3, 3), "a": slopes}
     model = from_text(body, "float[1, 4, 6, 6] h0", "float[1, 4, 6, 6] y", weights)
@@ -257,4 +257,4 @@ def test_units_that_got_a_factor_compare(monkeypatch):
         onnx_prelu.rewrite(model, form="fold2", providers=["cpu"])
     assert [site.form for site in caught.value.report.sites] == ["fold2"] * 3
     blame = caught.value.report.check[0].blame
-    assert (blame.tensor, blame.site) == ("z2", "n_h2")
+    assert (blame.tensor, blame.site) == ("p2", "n_h2")
