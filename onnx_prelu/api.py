@@ -26,6 +26,7 @@ from .measure.inputs.draw import require_sensible
 from .measure.latency import bench as bench_room
 from .measure.latency import full
 from .passes.alone import sites_alone, unseen
+from .passes.drawing import with_drawings
 from .passes.engine import inspect_sites
 from .passes.patterns import Scope
 from .passes.request import Forms, Request, asked_target, decide, for_target
@@ -223,7 +224,7 @@ def rewrite(
     else:
         made = remade(chosen)
     draft, result, plans = made.draft, made.result, made.plans
-    report = Report("rewrite", loaded.name, to=goal, sites=made.choices, tuning=tuning)
+    report = Report("rewrite", loaded.name, to=goal, sites=with_drawings(draft, made.decided), tuning=tuning)
     report = replace(report, int8=None if small is None else small.int8)
     report = report.with_notes(notes.of_rewrite(report, draft, result, to, taker, repaired))
     unmet = demands.fitting(report) or (demands.strict(report) if strict else None)
