@@ -32,6 +32,8 @@ from .passes.patterns import Scope
 from .passes.request import Forms, Request, asked_target, decide, for_target
 from .remake import remake
 from .report import demands
+from .report.budgets import Source as Baseline
+from .report.budgets import asked_gate
 from .report.report import Report
 from .reporting import failed, raise_unless_passed, with_costs, with_predictions
 from .tuning import int8
@@ -282,20 +284,26 @@ def check(
     bench: bool = False,
     threads: int = 1,
     duration: float = 3.0,
+    baseline: Baseline | None = None,
+    fail_on: str | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Say whether two models with the same interface compute the same; the arguments are those of :func:`rewrite`.
+
+    And whether the second keeps to budgets: ``fail_on`` says by how much it may cost more than in ``baseline``, an
+    earlier report (its JSON file, or its ``to_dict()``): ``"latency>1.05,file_bytes>1.10"``. A latency makes it bench.
 
     Returns:
         The report; ``report.passed`` is the verdict.
 
     Raises:
-        BadInput: A model or the data cannot be read.
+        BadInput: A model, the data or the baseline cannot be read.
         BadUsage: The request contradicts itself, or names what is not there.
 
     >>> check("models/digits_prelu_gemm.onnx", "models/digits_relu_wide.onnx").passed
     True
     """
+    gate = asked_gate(baseline, fail_on)
     first, second = load(a), load(b)
     options = input_options(inputs, input_shape, dim, seed)
     require_sensible(first, options)
@@ -311,12 +319,12 @@ def check(
     )
     report = Report("check", first.name, against=second.name, check=checks)
     report = with_costs(report, first, second, input_shape)
-    if bench and not failed(report):
+    if (bench or (gate and gate.times)) and not failed(report):
         latency = bench_room.bench(
             first, second, providers=providers, options=options, threads=threads, duration=duration, progress=progress
         )
         report = replace(report, latency=latency)
-    return report
+    return replace(report, budgets=gate.judged(report)) if gate else report
 
 
 def bench(

@@ -143,9 +143,7 @@ def _compare_equal(a: NDArray[Any], b: NDArray[Any]) -> Difference:
     count = int(differs.sum())
     where = _where(differs) if count else None
     excess = np.where(differs, np.inf, 0.0)
-    return Difference(
-        compared=a.size, unequal=count, excess=np.inf if count else 0.0, where=where, spots=spots(excess)
-    )
+    return Difference(compared=a.size, unequal=count, excess=np.inf if count else 0.0, where=where, spots=spots(excess))
 
 
 def _same_pattern(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.bool_]:

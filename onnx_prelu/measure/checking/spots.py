@@ -16,8 +16,8 @@ ROWS, COLUMNS = 16, 32
 def spots(excess: NDArray[np.float64]) -> Spots:
     """The grid of an output: at most 16 rows of 32 columns, to three significant digits.
 
-    Of a matrix, rows are rows. Of more axes, the first is left out (the largest of it stands), rows are the second, and
-    columns all behind it; fewer axes are one row. An axis that is longer than the grid is cut into pieces of like length.
+    Of a matrix, rows are rows. Of more axes, the largest along the first is taken, rows are the second, and columns all
+    behind it; fewer axes are one row. An axis that is longer than the grid is cut into pieces of like length.
 
     >>> spots(np.array([0.0, 0.25, np.inf]))
     ((0.0, 0.25, inf),)
