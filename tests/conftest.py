@@ -5,6 +5,7 @@ import functools
 import pytest
 
 from onnx_prelu.report.report import Report
+from onnx_prelu.report.write import SUMMARY
 from tests.reported import validate
 
 
@@ -20,4 +21,5 @@ def _reports_are_valid():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Report, "to_dict", checked)
+        patch.delenv(SUMMARY, raising=False)  # the tests' reports are not those of the workflow that runs them
         yield

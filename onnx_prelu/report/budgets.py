@@ -209,8 +209,8 @@ def _counts(budget: Budget, after: Mapping[str, Any], baseline: Mapping[str, Any
         reason = f"{budget.key} is not known now; give --input-shape or --dim"
         return Judged(str(budget), "broken", baseline=was, reason=reason)
     if budget.key in SIZED and baseline.get("sizes") != after["sizes"]:
-        sizes = [words.sizes(each.get("sizes") or {}) or "no sizes" for each in (baseline, after)]
-        reason = f"{budget.key} of the baseline is at {sizes[0]}, and here at {sizes[1]}; give --input-shape"
+        reason = f"{budget.key} of the baseline is at {_sizes(baseline)}, and here at {_sizes(after)}"
+        reason += "; give --input-shape"
         return Judged(str(budget), "broken", baseline=was, now=now, reason=reason)
     ratio = _ratio(now, was)
     say = words.size if budget.key.endswith("bytes") else words.amount
@@ -244,7 +244,7 @@ def _other_setting(now: Mapping[str, Any], was: Mapping[str, Any]) -> str | None
     if now["threads"] != was.get("threads"):
         return f"the baseline was timed with --threads {was.get('threads')}"
     if now["sizes"] != was.get("sizes"):
-        return f"the baseline was timed at {words.sizes(was.get('sizes') or {})}, and here {words.sizes(now['sizes'])}"
+        return f"the baseline was timed at {_sizes(was)}, and here at {_sizes(now)}"
     return None
 
 
@@ -265,6 +265,10 @@ def _time(budget: Budget, latency: Latency, baseline: Mapping[str, Any], drift: 
     over, broken = ratio > budget.limit, ratio > budget.limit * (1 + noise)
     reason = _allowed(told, budget, broken) or (f"{told}: more than allowed, within noise" if over else None)
     return Judged(str(budget), "broken" if broken else "held", latency.provider, was, now, ratio, noise, reason)
+
+
+def _sizes(of: Mapping[str, Any]) -> str:
+    return words.sizes(of.get("sizes") or {}) or "no sizes"
 
 
 def _ratio(now: float, was: float) -> float:

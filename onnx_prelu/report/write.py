@@ -75,6 +75,9 @@ def _format(path: str | Path) -> Callable[[Report], str]:
     try:
         return FORMATS[Path(path).suffix.lower()]
     except KeyError:
+        known = list(FORMATS)
         raise BadUsage(
-            f"no report format for {Path(path).suffix!r}", where=str(path), todo=f"use {' or '.join(FORMATS)}"
+            f"no report format for {Path(path).suffix!r}",
+            where=str(path),
+            todo=f"use {', '.join(known[:-1])} or {known[-1]}",
         ) from None

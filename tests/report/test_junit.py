@@ -123,6 +123,6 @@ def test_what_came_of_each_case(report, expected):
 
 
 def test_text_from_the_model_is_text():
-    node = "<act> & \"quotes\" \x00\x1b\ud800\ufffe é"
+    node = '<act> & "quotes" \x00\x1b\ud800\ufffe é'
     root = ET.fromstring(junit(Report("rewrite", "net.onnx", sites=(Choice(node, "split", False, None),))).encode())
     assert root[0][1].get("name") == 'site <act> & "quotes" \ufffd\ufffd\ufffd\ufffd é'
