@@ -22,7 +22,10 @@ _OPEN = 12
 """Tables of more rows are folded."""
 
 _CUTS = (None, 400, 100, 25, 5)
-"""So many rows and sentences of each section are kept: the first of these numbers that makes the whole short enough."""
+"""So many rows and sentences of each section are kept: the first of these numbers that makes the whole short enough.
+
+With the last nothing is folded, so that a page can be cut anywhere.
+"""
 
 _CUT = "\n\n*cut here: it is too long for a comment, and whole in the JSON report*\n"
 
@@ -38,9 +41,7 @@ def markdown(report: Report) -> str:
         page = _page(report, told, most)
         if len(page) < LIMIT:
             return page
-    whole = page[: LIMIT - len(_CUT) - len("\n\n</details>") - 1].rpartition("\n")[0]
-    unclosed = "\n\n</details>" if whole.count("<details>") > whole.count("</details>") else ""
-    return whole + unclosed + _CUT
+    return page[: LIMIT - len(_CUT) - 1].rpartition("\n")[0] + _CUT
 
 
 def _page(report: Report, told: list[Section], most: int | None) -> str:

@@ -49,7 +49,8 @@ def test_the_line_says_which_budget_broke():
     failed = replace(now, budgets=budgets)
     assert failed.exit_code == 1
     assert failed.failure == (
-        "budget file_bytes>1.1 is broken: file_bytes is 2.000 times the baseline's: 300 kB against 150 kB; 1.1 is allowed"
+        "budget file_bytes>1.1 is broken: "
+        "file_bytes is 2.000 times the baseline's: 300 kB against 150 kB; 1.1 is allowed"
     )
 
 
