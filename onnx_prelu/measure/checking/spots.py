@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,5 +34,10 @@ def spots(excess: NDArray[np.float64]) -> Spots:
 
 def together(one: Spots, other: Spots) -> Spots:
     """The larger of two grids, cell by cell; where one is smaller, it says nothing of what it lacks."""
-    pairs = zip_longest(one, other, fillvalue=())
-    return tuple(tuple(max(cell) for cell in zip_longest(*rows, fillvalue=0.0)) for rows in pairs)
+    if not (one and other):
+        return one or other
+    grid = np.zeros(np.maximum(np.shape(one), np.shape(other)))
+    for each in (one, other):
+        part = grid[: len(each), : len(each[0])]
+        np.maximum(part, each, out=part)
+    return tuple(tuple(row) for row in grid.tolist())
