@@ -203,7 +203,10 @@ def test_all_options_of_rewrite(folder, answer):
         (["rewrite", "net.json", "out.onnx", "--report", "net.json"], "net.json: is the same file"),
         (["check", "in.onnx", "net.json", "--report", "link.json"], "link.json: is the same file"),
         (
-            ["check", "in.onnx", "other.onnx", "--baseline", "net.json", "--fail-on", "nodes>1", "--report", "net.json"],
+            [
+                *("check", "in.onnx", "other.onnx", "--report", "net.json"),
+                *("--baseline", "net.json", "--fail-on", "nodes>1"),
+            ],
             "net.json: is the same file",
         ),
         (["inspect", "net.json", "--report", "net.json"], "net.json: is the same file"),

@@ -40,4 +40,5 @@ def together(one: Spots, other: Spots) -> Spots:
     for each in (one, other):
         part = grid[: len(each), : len(each[0])]
         np.maximum(part, each, out=part)
-    return tuple(tuple(row) for row in grid.tolist())
+    rows: list[list[float]] = grid.tolist()
+    return tuple(map(tuple, rows))
