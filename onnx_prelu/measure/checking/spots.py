@@ -36,9 +36,8 @@ def together(one: Spots, other: Spots) -> Spots:
     """The larger of two grids, cell by cell; where one is smaller, it says nothing of what it lacks."""
     if not (one and other):
         return one or other
-    grid = np.zeros(np.maximum(np.shape(one), np.shape(other)))
+    grid = np.zeros((max(len(one), len(other)), max(len(one[0]), len(other[0]))))
     for each in (one, other):
         part = grid[: len(each), : len(each[0])]
         np.maximum(part, each, out=part)
-    rows: list[list[float]] = grid.tolist()
-    return tuple(map(tuple, rows))
+    return tuple(tuple(row) for row in grid.tolist())

@@ -55,10 +55,10 @@ def histogram(counts: Sequence[int], low: float, high: float, label: str) -> Mar
 def spreads(series: Sequence[tuple[str, str, Sequence[float]]], label: str) -> Markup:
     """How milliseconds are spread, one row a series of a name, a class and times; the line is the median.
 
-    The axis ends where nineteen of twenty times of the slowest series do: the rest is counted into the last bin.
+    The axis ends where times lie far out, three interquartile ranges above the third quartile: the last bin has those.
     """
     low = min(min(times) for _, _, times in series)
-    high = max(sorted(times)[math.ceil(0.95 * len(times)) - 1] for _, _, times in series)
+    high = max(min(max(times), _far(sorted(times))) for _, _, times in series)
     width = (high - low) or low or 1.0
     row, top = 40, 24
     drawn: list[str] = []
@@ -86,6 +86,11 @@ def spreads(series: Sequence[tuple[str, str, Sequence[float]]], label: str) -> M
         tag("text", words.milliseconds(high), x=_WIDTH, y=height - 3, class_="tick end"),
     ]
     return drawing(_WIDTH, height, label, *drawn)
+
+
+def _far(times: Sequence[float]) -> float:
+    first, third = times[len(times) // 4], times[3 * len(times) // 4]
+    return third + 3 * (third - first)
 
 
 def bars(rows: Sequence[Bar], label: str, *, one_scale: bool) -> Markup:
