@@ -31,9 +31,7 @@ from .passes.engine import inspect_sites
 from .passes.patterns import Scope
 from .passes.request import Forms, Request, asked_target, decide, for_target
 from .remake import remake
-from .report import demands
-from .report.budgets import Source as Baseline
-from .report.budgets import asked_gate
+from .report import budgets, demands
 from .report.report import Report
 from .reporting import failed, raise_unless_passed, with_costs, with_predictions
 from .tuning import int8
@@ -284,7 +282,7 @@ def check(
     bench: bool = False,
     threads: int = 1,
     duration: float = 3.0,
-    baseline: Baseline | None = None,
+    baseline: budgets.Source | None = None,
     fail_on: str | None = None,
     progress: Progress | None = None,
 ) -> Report:
@@ -303,7 +301,7 @@ def check(
     >>> check("models/digits_prelu_gemm.onnx", "models/digits_relu_wide.onnx").passed
     True
     """
-    gate = asked_gate(baseline, fail_on)
+    gate = budgets.asked_gate(baseline, fail_on)
     first, second = load(a), load(b)
     options = input_options(inputs, input_shape, dim, seed)
     require_sensible(first, options)

@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 from onnx_prelu.errors import Reason
+from onnx_prelu.fast import Tuning
+from onnx_prelu.int8 import Candidate, Int8
 from onnx_prelu.measure.checking.check import Check, Output, PairResult, Spread, Tolerance
 from onnx_prelu.measure.checking.compare import Difference
 from onnx_prelu.measure.costs.cost import Cost
@@ -215,6 +217,36 @@ BROKEN = Judged(
 UNJUDGED = Judged("latency>1.05", "not_run", reason="the check failed, so nothing was timed")
 IN_TIME = Judged("latency>1.05", "held", "cpu", baseline=0.14, now=0.1449, ratio=1.035, noise=0.02)
 
+TUNING = Tuning(
+    by="measurement",
+    runtime="ONNX Runtime 1.32.0",
+    machine="a processor",
+    provider="cpu",
+    threads=1,
+    layout=("fill-channels",),
+    places=("conv0: 30 channels became 32",),
+    forms={"act0": "split", "act1": "mirror"},
+    kept_input=False,
+    budget_s=60.0,
+    seconds=12.3,
+    tried=({"what": "split at 2 sites", "against": "the input", "ratio": 0.8, "low": 0.79, "high": 0.82},),
+    notes=("skip did not fit into the size that is allowed",),
+)
+INT8 = Int8(
+    candidates=(
+        Candidate("as it is", 31.2, 0.5, 1.0, 1.0, 1.0),
+        Candidate("split", 33.9, 0.41, 0.82, 0.8, 0.85, chosen=True),
+        Candidate("gauge", reason="it does not apply at 'act0'"),
+    ),
+    calibrated=32,
+    judged=16,
+    by_channel=True,
+    min_sqnr=None,
+    runtime="ONNX Runtime 1.32.0",
+    provider="cpu",
+    threads=1,
+)
+
 REPORTS = {
     "rewrite": Report(
         "rewrite",
@@ -307,6 +339,8 @@ REPORTS = {
         latency=(FASTER,),
         budgets=(IN_TIME, BROKEN, HELD),
     ),
+    "fast": Report("rewrite", "net.onnx", to="fast", sites=(SPLIT, MIRROR), tuning=TUNING),
+    "int8": Report("rewrite", "net.onnx", to="int8", sites=(SPLIT,), int8=INT8),
     "several": Report(
         "bench",
         "a.onnx",

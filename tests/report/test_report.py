@@ -33,6 +33,8 @@ ALWAYS = {"schema_version", "tool", "command", "model", "notes", "exit_code", "f
         ("bench", {"against", "latency"}),
         ("full", {"against", "latency", "start", "throughput", "profile"}),
         ("nothing", {"to", "sites"}),
+        ("fast", {"to", "sites", "tuning"}),
+        ("int8", {"to", "sites", "int8"}),
         ("budgets", {"against", "before", "after", "check", "latency", "budgets"}),
     ],
 )

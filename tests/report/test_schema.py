@@ -7,6 +7,8 @@ import pytest
 from examples import DRAWING, REPORTS, SPLIT
 from jsonschema import Draft202012Validator, ValidationError
 
+from onnx_prelu.fast import Tuning
+from onnx_prelu.int8 import Candidate, Int8
 from onnx_prelu.measure.checking.check import Check, Output, PairResult, Spread, Tolerance
 from onnx_prelu.measure.checking.compare import Difference
 from onnx_prelu.measure.costs.cost import Cost
@@ -22,6 +24,9 @@ from onnx_prelu.report.report import SCHEMA_VERSION, Report
 from tests.reported import SCHEMA, validate
 
 PARTS = {
+    "candidate": Candidate,
+    "int8": Int8,
+    "tuning": Tuning,
     "budget": Judged,
     "check": Check,
     "cost": Cost,
