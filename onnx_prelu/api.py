@@ -288,8 +288,8 @@ def check(
 ) -> Report:
     """Say whether two models with the same interface compute the same; the arguments are those of :func:`rewrite`.
 
-    And whether the second keeps to budgets: ``fail_on`` says by how much it may cost more than in ``baseline``, an
-    earlier report (its JSON file, or its ``to_dict()``): ``"latency>1.05,file_bytes>1.10"``. A latency makes it bench.
+    With ``fail_on="latency>1.05,file_bytes>1.10"`` also whether the second costs more than so many times what it did in
+    ``baseline``, an earlier report: its JSON file, or its ``to_dict()``. A latency makes it bench.
 
     Returns:
         The report; ``report.passed`` is the verdict.
@@ -315,8 +315,7 @@ def check(
         signed_zeros=signed_zeros,
         progress=progress,
     )
-    report = Report("check", first.name, against=second.name, check=checks)
-    report = with_costs(report, first, second, input_shape)
+    report = with_costs(Report("check", first.name, against=second.name, check=checks), first, second, input_shape)
     if (bench or (gate and gate.times)) and not failed(report):
         latency = bench_room.bench(
             first, second, providers=providers, options=options, threads=threads, duration=duration, progress=progress

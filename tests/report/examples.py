@@ -3,8 +3,6 @@
 from dataclasses import replace
 
 from onnx_prelu.errors import Reason
-from onnx_prelu.fast import Tuning
-from onnx_prelu.int8 import Candidate, Int8
 from onnx_prelu.measure.checking.check import Check, Output, PairResult, Spread, Tolerance
 from onnx_prelu.measure.checking.compare import Difference
 from onnx_prelu.measure.costs.cost import Cost
@@ -17,6 +15,8 @@ from onnx_prelu.passes.drawing import Drawing, Drawn
 from onnx_prelu.passes.neighbours import Neighbour
 from onnx_prelu.report.budgets import Judged
 from onnx_prelu.report.report import Report
+from onnx_prelu.tuning.fast import Tuning
+from onnx_prelu.tuning.int8 import Candidate, Int8
 
 SHARED = Reason("shared-producer", "its producer 'fc1' is also read by 'add1'; mirror applies", "fc1")
 ENLARGED = Reason("slope-enlarges", "the slope (3,) makes (1, 3, 1, 1) larger; give it the shape (3, 1, 1)", "act2")

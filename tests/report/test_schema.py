@@ -7,8 +7,6 @@ import pytest
 from examples import DRAWING, REPORTS, SPLIT
 from jsonschema import Draft202012Validator, ValidationError
 
-from onnx_prelu.fast import Tuning
-from onnx_prelu.int8 import Candidate, Int8
 from onnx_prelu.measure.checking.check import Check, Output, PairResult, Spread, Tolerance
 from onnx_prelu.measure.checking.compare import Difference
 from onnx_prelu.measure.costs.cost import Cost
@@ -21,6 +19,8 @@ from onnx_prelu.passes.drawing import Drawing, Drawn
 from onnx_prelu.passes.neighbours import Neighbour
 from onnx_prelu.report.budgets import Judged
 from onnx_prelu.report.report import SCHEMA_VERSION, Report
+from onnx_prelu.tuning.fast import Tuning
+from onnx_prelu.tuning.int8 import Candidate, Int8
 from tests.reported import SCHEMA, validate
 
 PARTS = {
