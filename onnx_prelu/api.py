@@ -26,11 +26,12 @@ from .measure.inputs.draw import require_sensible
 from .measure.latency import bench as bench_room
 from .measure.latency import full
 from .passes.alone import sites_alone, unseen
+from .passes.drawing import with_drawings
 from .passes.engine import inspect_sites
 from .passes.patterns import Scope
 from .passes.request import Forms, Request, asked_target, decide, for_target
 from .remake import remake
-from .report import demands
+from .report import budgets, demands
 from .report.report import Report
 from .reporting import failed, raise_unless_passed, with_costs, with_predictions
 from .tuning import int8
@@ -223,7 +224,7 @@ def rewrite(
     else:
         made = remade(chosen)
     draft, result, plans = made.draft, made.result, made.plans
-    report = Report("rewrite", loaded.name, to=goal, sites=made.choices, tuning=tuning)
+    report = Report("rewrite", loaded.name, to=goal, sites=with_drawings(draft, made.decided), tuning=tuning)
     report = replace(report, int8=None if small is None else small.int8)
     report = report.with_notes(notes.of_rewrite(report, draft, result, to, taker, repaired))
     unmet = demands.fitting(report) or (demands.strict(report) if strict else None)
@@ -281,20 +282,26 @@ def check(
     bench: bool = False,
     threads: int = 1,
     duration: float = 3.0,
+    baseline: budgets.Source | None = None,
+    fail_on: str | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Say whether two models with the same interface compute the same; the arguments are those of :func:`rewrite`.
+
+    With ``fail_on="latency>1.05,file_bytes>1.10"`` also whether the second costs more than so many times what it did in
+    ``baseline``, an earlier report: its JSON file, or its ``to_dict()``. A latency makes it bench.
 
     Returns:
         The report; ``report.passed`` is the verdict.
 
     Raises:
-        BadInput: A model or the data cannot be read.
+        BadInput: A model, the data or the baseline cannot be read.
         BadUsage: The request contradicts itself, or names what is not there.
 
     >>> check("models/digits_prelu_gemm.onnx", "models/digits_relu_wide.onnx").passed
     True
     """
+    gate = budgets.asked_gate(baseline, fail_on)
     first, second = load(a), load(b)
     options = input_options(inputs, input_shape, dim, seed)
     require_sensible(first, options)
@@ -308,14 +315,13 @@ def check(
         signed_zeros=signed_zeros,
         progress=progress,
     )
-    report = Report("check", first.name, against=second.name, check=checks)
-    report = with_costs(report, first, second, input_shape)
-    if bench and not failed(report):
+    report = with_costs(Report("check", first.name, against=second.name, check=checks), first, second, input_shape)
+    if (bench or (gate and gate.times)) and not failed(report):
         latency = bench_room.bench(
             first, second, providers=providers, options=options, threads=threads, duration=duration, progress=progress
         )
         report = replace(report, latency=latency)
-    return report
+    return replace(report, budgets=gate.judged(report)) if gate else report
 
 
 def bench(

@@ -157,11 +157,13 @@ def rewrite(source: Path, destination: Path, output: Output, no_check: bool, no_
 @options.tolerance
 @options.also_bench
 @options.timing
+@options.budgets
 @options.shown
 def check(a: Path, b: Path, output: Output, **request: Any) -> None:
     """Say whether A and B compute the same."""
     first, second = load(a), load(b)
-    output = output.claim(*read_files(request["inputs"], first, second))
+    earlier = [request["baseline"]] if request["baseline"] else []
+    output = output.claim(*read_files(request["inputs"], first, second), *earlier)
     with output.progress() as progress:
         report = api.check(first, second, progress=progress, **request)
     finish(output, report)

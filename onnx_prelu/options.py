@@ -15,7 +15,9 @@ from .passes.choose import TARGETS
 from .passes.patterns import ALSO
 from .passes.slope_shapes import SLOPE_SHAPES
 from .passes.targets import targets
+from .report.budgets import KEYS as BUDGETS
 from .report.output import Output
+from .report.write import FORMATS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -315,6 +317,22 @@ timing = together(
         help="Time to spend on each provider [3].",
     ),
 )
+budgets = together(
+    option(
+        CHECK,
+        "--baseline",
+        type=FILE,
+        metavar="FILE.json",
+        help="An earlier report, whose costs the budgets of --fail-on are measured by.",
+    ),
+    option(
+        CHECK,
+        "--fail-on",
+        metavar="KEY>RATIO",
+        help=f"Fail where the second model costs more than so many times what it did, as in latency>1.05,nodes>1: "
+        f"{', '.join(BUDGETS)}.",
+    ),
+)
 beyond_latency = together(
     option(
         MEASURE,
@@ -429,7 +447,7 @@ def shown(command: Callable[..., None]) -> Callable[..., None]:
             type=FILE,
             metavar="FILE",
             multiple=True,
-            help="Write the report, as its ending says: .json or .md. Repeatable.",
+            help=f"Write the report, as its ending says: {', '.join(FORMATS)}. Repeatable.",
         ),
         option(OUTPUT, "--quiet", is_flag=True, help="No report on the terminal and no progress."),
     )(packed)

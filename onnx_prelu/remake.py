@@ -25,16 +25,24 @@ class Remade:
     Attributes:
         draft: The draft in which the plans were committed.
         result: The model; the very model that was put in where nothing changed.
-        plans: The plans that were committed.
-        choices: What was decided at each site, in graph order.
+        decided: What was decided at each site, in graph order, with the plan that was committed.
         layout: The layout rules' changes, which came before.
     """
 
     draft: Draft
     result: Model
-    plans: Sequence[Plan]
-    choices: tuple[Choice, ...]
+    decided: Sequence[tuple[Plan | None, Choice]]
     layout: tuple[LayoutPlan, ...] = ()
+
+    @property
+    def plans(self) -> list[Plan]:
+        """The plans that were committed."""
+        return [plan for plan, _ in self.decided if plan is not None]
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """What was decided at each site, in graph order."""
+        return tuple(choice for _, choice in self.decided)
 
 
 def remake(
@@ -68,5 +76,4 @@ def remake(
     laid = tuple(apply_layout(around, layout))
     draft = Draft(finish(around), freeze=freeze) if laid else around
     decided = rewrite_sites(draft, policy, scope)
-    plans = [plan for plan, _ in decided if plan is not None]
-    return Remade(draft, finish(draft), plans, tuple(choice for _, choice in decided), laid)
+    return Remade(draft, finish(draft), decided, laid)

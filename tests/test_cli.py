@@ -184,7 +184,7 @@ def test_all_options_of_rewrite(folder, answer):
         (["bench", "in.onnx"], "Missing argument 'B'"),
         (["bench", "in.onnx", "other.onnx", "--batch", "1,x"], "'1,x' is not a list of sizes, like 1,8,32"),
         (["bench", "in.onnx", "other.onnx", "--batch", "0"], "'0' is not a list of sizes"),
-        (["check", "in.onnx", "other.onnx", "--report", "r.txt"], "r.txt: no report format for '.txt'; use .json or"),
+        (["check", "in.onnx", "other.onnx", "--report", "r.txt"], "r.txt: no report format for '.txt'; use .json, .md"),
         (["check", "in.onnx", "other.onnx", "--report", "r.onnx"], "r.onnx: no report format for '.onnx'"),
         (["check", "in.onnx", "other.onnx", "--report", "no/r.md"], "no/r.md: the folder"),
         (["rewrite", "in.onnx", "in.onnx"], "in.onnx: is the same file"),
@@ -202,6 +202,13 @@ def test_all_options_of_rewrite(folder, answer):
         (["rewrite", "in.onnx", "out.json", "--report", "out.json"], "out.json: is the same file"),
         (["rewrite", "net.json", "out.onnx", "--report", "net.json"], "net.json: is the same file"),
         (["check", "in.onnx", "net.json", "--report", "link.json"], "link.json: is the same file"),
+        (
+            [
+                *("check", "in.onnx", "other.onnx", "--report", "net.json"),
+                *("--baseline", "net.json", "--fail-on", "nodes>1"),
+            ],
+            "net.json: is the same file",
+        ),
         (["inspect", "net.json", "--report", "net.json"], "net.json: is the same file"),
         (["bench", "in.onnx", "net.json", "--report", "net.json"], "net.json: is the same file"),
     ],
@@ -233,6 +240,14 @@ def test_an_error_of_the_user_is_one_line_and_writes_no_report(name, flags, erro
     assert_one_line(result, 2, f"Error: {error}")
     assert result.stdout == ""
     assert listed(folder) == ["in.onnx", "other.onnx"]
+
+
+def test_budgets_of_check(folder, answer):
+    calls = answer("check", Report("check", "in.onnx"))
+    budgets = ("--baseline", "earlier.json", "--fail-on", "latency>1.05, nodes>1")
+    assert run("check", "in.onnx", "other.onnx", *budgets).exit_code == 0
+    told = calls[0][1]
+    assert (told["baseline"], told["fail_on"]) == (Path("earlier.json"), "latency>1.05, nodes>1")
 
 
 def test_a_long_line_stays_one_line(folder, answer):

@@ -13,11 +13,12 @@ from .quantized import int8_table
 from .tables import Column, Lines, Section, Table
 from .timings import beyond_latency, latencies
 from .tuned import tuning_lines
-from .verdicts import Line, check_lines
+from .verdicts import Line, Mood, check_lines
 
 if TYPE_CHECKING:
     from ..measure.costs.cost import Cost
     from ..passes.choice import Choice
+    from .budgets import Judged
     from .report import Report
 
 FULL_LIST = 20
@@ -52,8 +53,20 @@ def sections(report: Report) -> Iterator[Section]:
         yield Lines("Check", tuple(line for check in report.check for line in check_lines(check)))
     yield from latencies(report)
     yield from beyond_latency(report)
+    if report.budgets:
+        yield _budgets(report.budgets)
     if report.notes:
         yield Lines("Notes", tuple(Line(note) for note in report.notes))
+
+
+def _budgets(budgets: Sequence[Judged]) -> Lines:
+    moods: dict[str, Mood] = {"held": "good", "broken": "bad", "not_run": "open"}
+    said = {"held": "held", "broken": "broken", "not_run": "not judged"}
+    lines = []
+    for each in budgets:
+        ratio = "" if each.reason or each.ratio is None else f"{each.ratio:.3f} of the baseline"
+        lines.append(Line(f"{each.budget} {said[each.status]}: {each.reason or ratio}", mood=moods[each.status]))
+    return Lines("Budgets", tuple(lines))
 
 
 def _outcome(report: Report) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..passes.choice import Choice
     from ..tuning.fast import Tuning
     from ..tuning.int8 import Int8
+    from .budgets import Judged
 
 SCHEMA_VERSION = "1"
 
@@ -47,6 +48,7 @@ class Report:
         tuning: How the forms of ``--to fast`` were decided.
         int8: How the form to quantize was chosen.
         unmet: Why the request could not be met (``--strict``, a target), or None.
+        budgets: What became of each budget (``--fail-on``), one entry a budget and, of a latency, provider.
     """
 
     command: str
@@ -65,19 +67,20 @@ class Report:
     unmet: str | None = None
     tuning: Tuning | None = None
     int8: Int8 | None = None
+    budgets: tuple[Judged, ...] | None = None
 
     @property
     def passed(self) -> bool:
-        """True where no check failed, every required provider ran, and the request was met."""
+        """True where no check failed, every required provider ran, the request was met, and so were the budgets."""
         return self.exit_code == 0
 
     @property
     def exit_code(self) -> int:
-        """1 where a check failed or the request was not met, else 3 where a required provider did not run.
+        """1 where a check failed, a budget or the request was not met, else 3 where a required provider did not run.
 
         0 otherwise. A request that makes no sense is exit code 2 and has no report.
         """
-        if self._failed() or self.unmet:
+        if self._failed() or self.unmet or self._broken():
             return 1
         return 3 if self._not_run() else 0
 
@@ -88,6 +91,9 @@ class Report:
             return _and_more(f"the check failed on {failed[0].provider}: {failed[0].reason}", failed)
         if self.unmet:
             return self.unmet
+        if broken := self._broken():
+            more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
+            return f"budget {broken[0].budget} is broken: {broken[0].reason}{more}"
         if not_run := self._not_run():
             line = _and_more(f"{not_run[0].provider} could not run: {not_run[0].reason}", not_run)
             return f"{line}; --no-check writes the model unchecked" if self._can_go_unchecked() else line
@@ -115,7 +121,7 @@ class Report:
             "before": None if self.before is None else self.before.to_dict(),
             "after": None if self.after is None else self.after.to_dict(),
         }
-        for name in ("check", "latency", "start", "throughput", "profile"):
+        for name in ("check", "latency", "start", "throughput", "profile", "budgets"):
             results = getattr(self, name)
             parts[name] = None if results is None else [result.to_dict() for result in results]
         present = {key: part for key, part in parts.items() if part is not None}
@@ -125,6 +131,9 @@ class Report:
 
     def _failed(self) -> list[Check]:
         return [check for check in self.check or () if check.status == "failed"]
+
+    def _broken(self) -> list[Judged]:
+        return [each for each in self.budgets or () if each.status == "broken"]
 
     def _not_run(self) -> list[Check | Latency]:
         results: list[Check | Latency] = [*(self.check or ()), *(self.latency or ())]
@@ -164,6 +173,7 @@ def _site(choice: Choice) -> dict[str, Any]:
         "producer": None if choice.producer is None else asdict(choice.producer),
         "consumers": [asdict(consumer) for consumer in choice.consumers],
         "predicted": choice.predicted,
+        "drawing": None if choice.drawing is None else asdict(choice.drawing),
     }
 
 
