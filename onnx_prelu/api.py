@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from . import int8, notes
+from . import int8, journal, notes
 from .arguments import dims, input_options, known_sizes, repaired_by, watch
 from .errors import NotMet
 from .fast import Fast, Tuning, Wishes, provider_of
@@ -185,6 +185,7 @@ def rewrite(
     >>> rewrite("models/digits_prelu_gemm.onnx", form="mirror").report.sites[0].exactness
     'equal bits'
     """
+    progress = journal.telling(progress)
     scope = Scope(tuple(only), tuple(skip), tuple(also))
     repaired = repaired_by(load(model), scope, fix_slopes, freeze)
     loaded = repaired.model
@@ -192,7 +193,6 @@ def rewrite(
     request = Request(to, form, slope_in, taker, slope_shape, simplify)
     chosen, goal = decide(request, has_prelu=uses(loaded.proto, "PRelu"))
     remade = partial(remake, loaded, scope=scope, opset=opset, ir_version=ir_version, freeze=freeze)
-    told = progress or _silent
     tuning: Tuning | None = None
     fast: Fast | None = None
     small: int8.Chosen | None = None
@@ -212,16 +212,17 @@ def rewrite(
             exact=exact,
             provider=provider_of(providers),
             threads=threads,
-            progress=told,
+            progress=progress,
         )
         made = small.remade
     elif goal == "fast" and form is None:
         wishes = Wishes(tune, budget, layout, exact, max_growth, None if plan is None else Path(plan), threads)
-        fast = Fast(loaded, remade, scope, wishes, tried, provider_of(providers), told)
+        fast = Fast(loaded, remade, scope, wishes, tried, provider_of(providers), progress)
         made, tuning = fast.decided()
     else:
         made = remade(chosen)
     draft, result, plans = made.draft, made.result, made.plans
+    journal.decided(made.choices)
     report = Report("rewrite", loaded.name, to=goal, sites=made.choices, tuning=tuning)
     report = replace(report, int8=None if small is None else small.int8)
     report = report.with_notes(notes.of_rewrite(report, draft, result, to, taker, repaired))
@@ -253,16 +254,12 @@ def rewrite(
         if providers is None:  # nobody asked for a provider: what cannot be timed there was not required
             latency = tuple(replace(each, required=each.status != "not_run") for each in latency)
         report = replace(report, latency=latency)
-    raise_unless_passed(report, keep_failed=keep_failed)
+    raise_unless_passed(journal.judged(report), keep_failed=keep_failed)
     if fast is not None and tuning is not None:
         fast.save_plan(made, tuning)
     if small is not None and quantized_out is not None:
         report = report.with_notes(save(small.quantized, quantized_out, protect=loaded.read))
     return Rewrite(report, result, None if small is None else small.quantized)
-
-
-def _silent(_: str) -> None:
-    """Progress that nobody asked to see."""
 
 
 def check(
@@ -294,6 +291,7 @@ def check(
     >>> check("models/digits_prelu_gemm.onnx", "models/digits_relu_wide.onnx").passed
     True
     """
+    progress = journal.telling(progress)
     first, second = load(a), load(b)
     options = input_options(inputs, input_shape, dim, seed)
     require_sensible(first, options)
@@ -314,7 +312,7 @@ def check(
             first, second, providers=providers, options=options, threads=threads, duration=duration, progress=progress
         )
         report = replace(report, latency=latency)
-    return report
+    return journal.judged(report)
 
 
 def bench(
@@ -337,6 +335,7 @@ def bench(
     The throughput is measured at the sizes in ``batch``, and with ``profile`` the time goes by op type as well; the
     other arguments, and what is raised, are those of :func:`check`.
     """
+    progress = journal.telling(progress)
     models = [load(model) for model in (a, b, *more)]
     options = input_options(inputs, input_shape, dim, seed)
     require_sensible(models[0], options)
@@ -389,5 +388,6 @@ def inspect(
     choices = [
         with_predictions(site, types) for site in inspect_sites(draft, scope, for_target(taker) if taker else None)
     ]
+    journal.decided(choices)
     report = Report("inspect", loaded.name, sites=tuple(choices), before=now)
     return report.with_notes(notes.of_inspect(report, draft, taker, repaired))
