@@ -18,7 +18,7 @@ from .arguments import dims, input_options, known_sizes, repaired_by, watch
 from .errors import NotMet
 from .fast import Fast, Tuning, Wishes, provider_of
 from .graph.draft import Draft
-from .graph.model import Model, load, save
+from .graph.model import Model, load, save, serialized
 from .graph.types import infer
 from .graph.walk import uses
 from .measure.checking import check as check_room
@@ -79,6 +79,14 @@ class Rewrite:
             BadUsage: It cannot be written there: it is the input, no regular file, or the place cannot be written.
         """
         return save(self._model, path)
+
+    def to_bytes(self) -> bytes:
+        """The model as the bytes of a file, of an untouched one those that were read. External data stay outside.
+
+        Raises:
+            BadInput: It has passed 2 GiB, more than one file can hold.
+        """
+        return serialized(self._model)
 
 
 def rewrite(

@@ -39,7 +39,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("in.onnx").write_text("a model")
     Path("other.onnx").write_text("another model")
-    monkeypatch.setattr("onnx_prelu.cli.load", lambda path: Model(onnx.ModelProto(), path.absolute().parent, path))
+    monkeypatch.setattr("onnx_prelu.streams.load", lambda path: Model(onnx.ModelProto(), path.absolute().parent, path))
     return tmp_path
 
 
