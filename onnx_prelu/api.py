@@ -15,7 +15,7 @@ import onnx_graphsurgeon as gs
 
 from . import int8, journal, notes
 from .arguments import dims, input_options, known_sizes, repaired_by, watch
-from .errors import NotMet
+from .errors import BadUsage, NotMet
 from .fast import Fast, Tuning, Wishes, provider_of
 from .graph.draft import Draft
 from .graph.model import Model, load, save, serialized
@@ -33,7 +33,7 @@ from .passes.request import Forms, Request, asked_target, decide, for_target
 from .remake import remake
 from .report import demands
 from .report.report import Report
-from .reporting import failed, raise_unless_passed, with_costs, with_predictions
+from .reporting import failed, put_in, raise_unless_passed, with_costs, with_predictions
 
 Source: TypeAlias = str | os.PathLike[str] | onnx.ModelProto | gs.Graph | Model
 """A model: a path, a ModelProto, a graphsurgeon graph, or one that is loaded already. It is never changed."""
@@ -108,6 +108,7 @@ def rewrite(
     strict: bool = False,
     freeze: bool = False,
     providers: Sequence[str] | None = None,
+    require_all_nodes_on: str | None = None,
     check: bool = True,
     bench: bool = False,
     inputs: str | os.PathLike[str] | Mapping[str, np.ndarray[Any, Any]] | None = None,
@@ -156,6 +157,7 @@ def rewrite(
         freeze: Take initializers that a caller could override as constants; they are no inputs any more.
         providers: Execution providers to check and measure on, all required; by default the CPU, and CUDA where
             it truly runs.
+        require_all_nodes_on: A provider that is required as well, and has to take every node of the result.
         check: Compare the result with the original.
         bench: Time both.
         inputs: An npz file or arrays to feed, by input name.
@@ -193,6 +195,8 @@ def rewrite(
     >>> rewrite("models/digits_prelu_gemm.onnx", form="mirror").report.sites[0].exactness
     'equal bits'
     """
+    if require_all_nodes_on and not check:
+        raise BadUsage("nothing runs unchecked", where="require_all_nodes_on", todo="leave the check on")
     progress = journal.telling(progress)
     scope = Scope(tuple(only), tuple(skip), tuple(also))
     repaired = repaired_by(load(model), scope, fix_slopes, freeze)
@@ -237,7 +241,7 @@ def rewrite(
     unmet = demands.fitting(report) or (demands.strict(report) if strict else None)
     if unmet:
         raise NotMet(unmet, report=replace(with_costs(report, loaded, result, input_shape), unmet=unmet))
-    if check and (result is not loaded or providers):
+    if check and (result is not loaded or providers or require_all_nodes_on):
         alone = list(sites_alone(draft, plans, result))
         report = report.with_notes(unseen(draft, plans, alone))
         checks = check_room.check(
@@ -251,6 +255,8 @@ def rewrite(
             exact=all(plan.equal_bits for plan in plans),
             pairs=[check_room.Pair(*vars(each).values()) for each in alone],
             watch=[watch(plan) for plan in plans if plan.node in draft.replaced],
+            whole=require_all_nodes_on,
+            put_in=put_in(plans, result),
             progress=progress,
         )
         report = replace(report, check=checks)
@@ -275,6 +281,7 @@ def check(
     b: Source,
     *,
     providers: Sequence[str] | None = None,
+    require_all_nodes_on: str | None = None,
     inputs: str | os.PathLike[str] | Mapping[str, np.ndarray[Any, Any]] | None = None,
     input_shape: Mapping[str, Sequence[int]] | None = None,
     dim: Mapping[str, int] | None = None,
@@ -311,6 +318,7 @@ def check(
         atol=atol,
         rtol=rtol,
         signed_zeros=signed_zeros,
+        whole=require_all_nodes_on,
         progress=progress,
     )
     report = Report("check", first.name, against=second.name, check=checks)

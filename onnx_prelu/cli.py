@@ -112,6 +112,7 @@ def inspect(model: Path, output: Output, **request: Any) -> None:
 @options.strict
 @options.no_check
 @options.running_tuned
+@options.all_nodes
 @options.tolerance
 @options.no_bench
 @options.timing
@@ -141,6 +142,7 @@ def rewrite(source: Path, out: Path, output: Output, no_check: bool, no_bench: b
 @click.argument("a", type=options.FILE)
 @click.argument("b", type=options.FILE)
 @options.running
+@options.all_nodes
 @options.tolerance
 @options.also_bench
 @options.timing

@@ -131,7 +131,9 @@ class Report:
         return [result for result in results if result.required and result.status == "not_run"]
 
     def _can_go_unchecked(self) -> bool:
-        return self.command == "rewrite" and bool(self.check)
+        """Whether leaving the check out would help: not where a provider ran, and took too few nodes."""
+        ran = any(check.elsewhere for check in self.check or ())
+        return self.command == "rewrite" and bool(self.check) and not ran
 
 
 def version() -> str:
