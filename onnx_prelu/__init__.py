@@ -8,6 +8,7 @@
 
 from .api import Rewrite, bench, check, inspect, rewrite
 from .errors import BadInput, BadUsage, CheckFailed, NotMet, OnnxPreluError, ProviderNotRun
+from .many import check_all
 from .report.report import Report
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Rewrite",
     "bench",
     "check",
+    "check_all",
     "inspect",
     "rewrite",
 ]

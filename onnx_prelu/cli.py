@@ -14,9 +14,10 @@ from typing import Any, NoReturn
 
 import click
 
-from . import api, options
+from . import api, many, options
 from .errors import NotMet, OnnxPreluError
 from .graph.model import Model, target
+from .manifest import pairs
 from .report.output import Output
 from .report.report import Report, version
 from .streams import Ended, ToStandardOutput, destination, printing, read_models
@@ -153,6 +154,18 @@ def check(a: Path, b: Path, output: Output, **request: Any) -> None:
     output = output.claim(*read_files(request["inputs"], first, second))
     with output.progress() as progress:
         report = api.check(first, second, progress=progress, **request)
+    finish(output, report)
+
+
+@main.command("check-all", cls=options.Command, example="onnx-prelu check-all pairs.toml --report verdicts.md")
+@click.argument("manifest", type=options.FILE)
+@options.shown
+def check_all(manifest: Path, output: Output) -> None:
+    """Say of each pair of models in MANIFEST, a TOML file, whether the two compute the same."""
+    asked = pairs(manifest)
+    output = output.claim(manifest, *(file for pair in asked for file in pair.files))
+    with output.progress() as progress:
+        report = many.check_pairs(str(manifest), asked, progress=progress)
     finish(output, report)
 
 

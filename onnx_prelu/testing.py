@@ -51,6 +51,7 @@ def _told(report: Report, replay: str | None) -> Iterator[str]:
 
 _WORDS: dict[str, Callable[[Any], list[str]]] = {
     "providers": lambda names: [word for name in names or () for word in ("--provider", name)],
+    "require_all_nodes_on": lambda name: [] if name is None else ["--require-all-nodes-on", name],
     "inputs": lambda file: [] if file is None else ["--inputs", os.fspath(file)],
     "input_shape": lambda shapes: _each("--input-shape", ":", shapes, lambda shape: ",".join(map(str, shape))),
     "dim": lambda sizes: _each("--dim", "=", sizes, str),
