@@ -56,7 +56,7 @@ def pairs(path: Path) -> list[Pair]:
         raise BadInput(f"cannot be read ({error.strerror})", where=str(path), todo="check the path") from None
     except ValueError as error:  # no UTF-8, or no TOML: the error says where
         raise BadInput(f"is no TOML ({error})", where=str(path), todo="write one table a pair") from None
-    tables = {name: value for name, value in content.items() if isinstance(value, dict) and name not in _OPTIONS}
+    tables = {name: value for name, value in content.items() if isinstance(value, dict) and name not in OPTIONS}
     plain = {name: value for name, value in content.items() if name not in tables}
     if not tables:
         raise BadUsage("names no pair", where=str(path), todo='write a table a pair: [name], a = "…", b = "…"')
@@ -82,9 +82,9 @@ def _model(table: Mapping[str, Any], key: str, where: str) -> str:
 def _options(given: Mapping[str, Any], folder: Path, where: str) -> dict[str, Any]:
     options: dict[str, Any] = {}
     for key, value in given.items():
-        if key not in _OPTIONS:
-            raise BadUsage(f"'{key}' is not known", where=where, todo=f"use a, b, {', '.join(_OPTIONS)}")
-        fits, what = _OPTIONS[key]
+        if key not in OPTIONS:
+            raise BadUsage(f"'{key}' is not known", where=where, todo=f"use a, b, {', '.join(OPTIONS)}")
+        fits, what = OPTIONS[key]
         if not fits(value):
             raise BadUsage(f"{key} is {value!r}, not {what}", where=where, todo="correct it")
         options[key] = folder / value if key == "inputs" else value
@@ -115,7 +115,7 @@ def _named(fits: Callable[[object], bool]) -> Callable[[object], bool]:
     return lambda value: isinstance(value, dict) and all(map(fits, value.values()))
 
 
-_OPTIONS: dict[str, tuple[Callable[[object], bool], str]] = {
+OPTIONS: dict[str, tuple[Callable[[object], bool], str]] = {
     "providers": (_listed(_text), 'a list of providers, like ["cpu"]'),
     "require_all_nodes_on": (_text, 'a provider, like "cuda"'),
     "inputs": (_text, "a path"),

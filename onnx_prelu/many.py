@@ -13,7 +13,7 @@ from .report.report import Report
 
 
 def check_all(path: str | os.PathLike[str], *, progress: api.Progress | None = None) -> Report:
-    """Check every pair of a manifest (docs/check-all.md).
+    """Check every pair of a manifest (docs/ci.md).
 
     Args:
         path: The manifest, a TOML file with a table for each pair.
