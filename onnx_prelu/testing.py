@@ -43,7 +43,10 @@ def assert_equivalent(a: api.Source, b: api.Source, **options: Any) -> Report:
 def _told(report: Report, replay: str | None) -> Iterator[str]:
     yield f"{report.model} and {report.against} are not shown to compute the same: {report.failure}"
     for check in report.check or ():
-        yield from (f"  {'  ' * line.level}{line.text}" for line in check_lines(check))
+        status, *details = check_lines(check)
+        if check.reason is None or check.reason not in (report.failure or ""):
+            yield f"  {status.text}"
+        yield from (f"  {'  ' * line.level}{line.text}" for line in details)
     yield from (f"  {note}" for note in report.notes)
     if replay is not None:
         yield f"  to see it again: {replay}"

@@ -42,6 +42,7 @@ def test_a_failure_says_which_output_how_far_and_where():
     report = onnx_prelu.check(act("PRelu(x, a)"), act("Relu(x)"), **CPU)
     (output,) = report.check[0].outputs
     assert said.splitlines()[0] == f"g and g are not shown to compute the same: {report.failure}"
+    assert said.count("output 'y'") == 1
     assert f"output 'y' differs by up to {output.difference.max_abs:.3g}" in said
     assert f"{output.difference.excess:.3g} times what is allowed at {list(output.difference.where)}" in said
     assert "to see it again" not in said

@@ -74,17 +74,16 @@ def _details(check: Check) -> Iterator[str]:
 
 
 def _sites_there(check: Check) -> Iterator[str]:
-    """Where the nodes that were put in at the sites ran, as far as that is told."""
+    """Where the nodes at the rewritten sites ran, as far as that is told; a layer between two sites is of both."""
     if not check.site_nodes:
         return
     ran = Counter[str]()
     for site in check.site_nodes:
         ran.update(site.ran_on)
     untold = sum(site.untold for site in check.site_nodes)
-    total = words.counted(sum(site.nodes for site in check.site_nodes), "node")
     there = [f"{count:,} by {provider}" for provider, count in ran.items()]
     rest = [f"{untold:,} not told of"] if untold else []
-    yield f"of the {total} put in at the sites: {', '.join(there + rest)}"
+    yield f"nodes put in or changed at the sites: {', '.join(there + rest)}"
 
 
 def _fewest(spread: Sequence[Spread]) -> str:

@@ -194,7 +194,7 @@ def test_the_command_line(taken, tmp_path):
     assert json.loads(result.stdout)["exit_code"] == 3
     assert not out.exists()
     page = run("rewrite", GEMM, out, *flags).stdout
-    assert f"of the 10 nodes put in at the sites: 9 by {CPU}, 1 by {OTHER}" in " ".join(page.split())
+    assert f"nodes put in or changed at the sites: 9 by {CPU}, 1 by {OTHER}" in " ".join(page.split())
 
 
 def test_unchecked_nothing_runs(tmp_path):
