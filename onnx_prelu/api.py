@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,7 +18,7 @@ from .arguments import dims, input_options, known_sizes, repaired_by, watch
 from .errors import BadUsage, NotMet
 from .fast import Fast, Tuning, Wishes, provider_of
 from .graph.draft import Draft
-from .graph.model import Model, load, save, serialized
+from .graph.model import Model, load, save
 from .graph.types import infer
 from .graph.walk import uses
 from .measure.checking import check as check_room
@@ -34,59 +34,13 @@ from .remake import remake
 from .report import demands
 from .report.report import Report
 from .reporting import failed, put_in, raise_unless_passed, with_costs, with_predictions
+from .rewritten import Rewrite
 
 Source: TypeAlias = str | os.PathLike[str] | onnx.ModelProto | gs.Graph | Model
 """A model: a path, a ModelProto, a graphsurgeon graph, or one that is loaded already. It is never changed."""
 
 Progress: TypeAlias = Callable[[str], None]
 """Called with what is being done now."""
-
-
-@dataclass(frozen=True)
-class Rewrite:
-    """A rewritten model and what is known of it.
-
-    Attributes:
-        report: What was done, checked and measured.
-    """
-
-    report: Report
-    _model: Model
-    _quantized: Model | None = None
-
-    @property
-    def model(self) -> onnx.ModelProto:
-        """The model. Where nothing was to do, it equals the input."""
-        return self._model.proto
-
-    @property
-    def quantized(self) -> onnx.ModelProto | None:
-        """The model in int8, where ``purpose="int8"`` chose it; else None."""
-        return None if self._quantized is None else self._quantized.proto
-
-    @property
-    def graph(self) -> gs.Graph:
-        """The model as a graphsurgeon graph."""
-        return gs.import_onnx(self._model.proto)
-
-    def save(self, path: str | os.PathLike[str]) -> tuple[str, ...]:
-        """Write the model, with its external data, all or nothing; an untouched one as the bytes that were read.
-
-        Returns:
-            What the user should know: files made beside it, locations that changed.
-
-        Raises:
-            BadUsage: It cannot be written there: it is the input, no regular file, or the place cannot be written.
-        """
-        return save(self._model, path)
-
-    def to_bytes(self) -> bytes:
-        """The model as the bytes of a file, of an untouched one those that were read. External data stay outside.
-
-        Raises:
-            BadInput: It has passed 2 GiB, more than one file can hold.
-        """
-        return serialized(self._model)
 
 
 def rewrite(

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .api import Rewrite
 from .errors import BadInput, BadUsage
 from .graph.model import Model, load, parsed, target
+from .rewritten import Rewrite
 
 PIPE = Path("-")
 """What stands for standard input, or output. A file of this name is reached by its absolute path."""
