@@ -6,9 +6,11 @@
 (['split', 'split'], True)
 """
 
-from .api import Rewrite, bench, check, inspect, rewrite
+from .api import bench, check, inspect, rewrite
 from .errors import BadInput, BadUsage, CheckFailed, NotMet, OnnxPreluError, ProviderNotRun
+from .many import check_all
 from .report.report import Report
+from .rewritten import Rewrite
 
 __all__ = [
     "BadInput",
@@ -21,6 +23,7 @@ __all__ = [
     "Rewrite",
     "bench",
     "check",
+    "check_all",
     "inspect",
     "rewrite",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,9 +13,9 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from . import notes
+from . import journal, notes
 from .arguments import dims, input_options, known_sizes, repaired_by, watch
-from .errors import NotMet
+from .errors import BadUsage, NotMet
 from .graph.draft import Draft
 from .graph.model import Model, load, save
 from .graph.types import infer
@@ -33,7 +33,8 @@ from .passes.request import Forms, Request, asked_target, decide, for_target
 from .remake import remake
 from .report import budgets, demands
 from .report.report import Report
-from .reporting import failed, raise_unless_passed, with_costs, with_predictions
+from .reporting import failed, put_in, raise_unless_passed, with_costs, with_predictions
+from .rewritten import Rewrite
 from .tuning import int8
 from .tuning.fast import Fast, Tuning, Wishes, provider_of
 
@@ -42,45 +43,6 @@ Source: TypeAlias = str | os.PathLike[str] | onnx.ModelProto | gs.Graph | Model
 
 Progress: TypeAlias = Callable[[str], None]
 """Called with what is being done now."""
-
-
-@dataclass(frozen=True)
-class Rewrite:
-    """A rewritten model and what is known of it.
-
-    Attributes:
-        report: What was done, checked and measured.
-    """
-
-    report: Report
-    _model: Model
-    _quantized: Model | None = None
-
-    @property
-    def model(self) -> onnx.ModelProto:
-        """The model. Where nothing was to do, it equals the input."""
-        return self._model.proto
-
-    @property
-    def quantized(self) -> onnx.ModelProto | None:
-        """The model in int8, where ``purpose="int8"`` chose it; else None."""
-        return None if self._quantized is None else self._quantized.proto
-
-    @property
-    def graph(self) -> gs.Graph:
-        """The model as a graphsurgeon graph."""
-        return gs.import_onnx(self._model.proto)
-
-    def save(self, path: str | os.PathLike[str]) -> tuple[str, ...]:
-        """Write the model, with its external data, all or nothing; an untouched one as the bytes that were read.
-
-        Returns:
-            What the user should know: files made beside it, locations that changed.
-
-        Raises:
-            BadUsage: It cannot be written there: it is the input, no regular file, or the place cannot be written.
-        """
-        return save(self._model, path)
 
 
 def rewrite(
@@ -102,6 +64,7 @@ def rewrite(
     strict: bool = False,
     freeze: bool = False,
     providers: Sequence[str] | None = None,
+    require_all_nodes_on: str | None = None,
     check: bool = True,
     bench: bool = False,
     inputs: str | os.PathLike[str] | Mapping[str, np.ndarray[Any, Any]] | None = None,
@@ -150,6 +113,7 @@ def rewrite(
         freeze: Take initializers that a caller could override as constants; they are no inputs any more.
         providers: Execution providers to check and measure on, all required; by default the CPU, and CUDA where
             it truly runs.
+        require_all_nodes_on: A provider that is required as well, and has to take every node of the result.
         check: Compare the result with the original.
         bench: Time both.
         inputs: An npz file or arrays to feed, by input name.
@@ -187,6 +151,9 @@ def rewrite(
     >>> rewrite("models/digits_prelu_gemm.onnx", form="mirror").report.sites[0].exactness
     'equal bits'
     """
+    if require_all_nodes_on and not check:
+        raise BadUsage("nothing runs unchecked", where="require_all_nodes_on", todo="leave the check on")
+    progress = journal.telling(progress)
     scope = Scope(tuple(only), tuple(skip), tuple(also))
     repaired = repaired_by(load(model), scope, fix_slopes, freeze)
     loaded = repaired.model
@@ -194,7 +161,6 @@ def rewrite(
     request = Request(to, form, slope_in, taker, slope_shape, simplify)
     chosen, goal = decide(request, has_prelu=uses(loaded.proto, "PRelu"))
     remade = partial(remake, loaded, scope=scope, opset=opset, ir_version=ir_version, freeze=freeze)
-    told = progress or _silent
     tuning: Tuning | None = None
     fast: Fast | None = None
     small: int8.Chosen | None = None
@@ -214,23 +180,24 @@ def rewrite(
             exact=exact,
             provider=provider_of(providers),
             threads=threads,
-            progress=told,
+            progress=progress,
         )
         made = small.remade
     elif goal == "fast" and form is None:
         wishes = Wishes(tune, budget, layout, exact, max_growth, None if plan is None else Path(plan), threads)
-        fast = Fast(loaded, remade, scope, wishes, tried, provider_of(providers), told)
+        fast = Fast(loaded, remade, scope, wishes, tried, provider_of(providers), progress)
         made, tuning = fast.decided()
     else:
         made = remade(chosen)
     draft, result, plans = made.draft, made.result, made.plans
+    journal.decided(made.choices)
     report = Report("rewrite", loaded.name, to=goal, sites=with_drawings(draft, made.decided), tuning=tuning)
     report = replace(report, int8=None if small is None else small.int8)
     report = report.with_notes(notes.of_rewrite(report, draft, result, to, taker, repaired))
     unmet = demands.fitting(report) or (demands.strict(report) if strict else None)
     if unmet:
         raise NotMet(unmet, report=replace(with_costs(report, loaded, result, input_shape), unmet=unmet))
-    if check and (result is not loaded or providers):
+    if check and (result is not loaded or providers or require_all_nodes_on):
         alone = list(sites_alone(draft, plans, result))
         report = report.with_notes(unseen(draft, plans, alone))
         checks = check_room.check(
@@ -244,6 +211,8 @@ def rewrite(
             exact=all(plan.equal_bits for plan in plans),
             pairs=[check_room.Pair(*vars(each).values()) for each in alone],
             watch=[watch(plan) for plan in plans if plan.node in draft.replaced],
+            whole=require_all_nodes_on,
+            put_in=put_in(plans, result),
             progress=progress,
         )
         report = replace(report, check=checks)
@@ -255,7 +224,7 @@ def rewrite(
         if providers is None:  # nobody asked for a provider: what cannot be timed there was not required
             latency = tuple(replace(each, required=each.status != "not_run") for each in latency)
         report = replace(report, latency=latency)
-    raise_unless_passed(report, keep_failed=keep_failed)
+    raise_unless_passed(journal.judged(report), keep_failed=keep_failed)
     if fast is not None and tuning is not None:
         fast.save_plan(made, tuning)
     if small is not None and quantized_out is not None:
@@ -263,15 +232,12 @@ def rewrite(
     return Rewrite(report, result, None if small is None else small.quantized)
 
 
-def _silent(_: str) -> None:
-    """Progress that nobody asked to see."""
-
-
 def check(
     a: Source,
     b: Source,
     *,
     providers: Sequence[str] | None = None,
+    require_all_nodes_on: str | None = None,
     inputs: str | os.PathLike[str] | Mapping[str, np.ndarray[Any, Any]] | None = None,
     input_shape: Mapping[str, Sequence[int]] | None = None,
     dim: Mapping[str, int] | None = None,
@@ -302,6 +268,7 @@ def check(
     True
     """
     gate = budgets.asked_gate(baseline, fail_on)
+    progress = journal.telling(progress)
     first, second = load(a), load(b)
     options = input_options(inputs, input_shape, dim, seed)
     require_sensible(first, options)
@@ -313,6 +280,7 @@ def check(
         atol=atol,
         rtol=rtol,
         signed_zeros=signed_zeros,
+        whole=require_all_nodes_on,
         progress=progress,
     )
     report = with_costs(Report("check", first.name, against=second.name, check=checks), first, second, input_shape)
@@ -321,7 +289,7 @@ def check(
             first, second, providers=providers, options=options, threads=threads, duration=duration, progress=progress
         )
         report = replace(report, latency=latency)
-    return replace(report, budgets=gate.judged(report)) if gate else report
+    return journal.judged(replace(report, budgets=gate.judged(report)) if gate else report)
 
 
 def bench(
@@ -344,6 +312,7 @@ def bench(
     The throughput is measured at the sizes in ``batch``, and with ``profile`` the time goes by op type as well; the
     other arguments, and what is raised, are those of :func:`check`.
     """
+    progress = journal.telling(progress)
     models = [load(model) for model in (a, b, *more)]
     options = input_options(inputs, input_shape, dim, seed)
     require_sensible(models[0], options)
@@ -396,5 +365,6 @@ def inspect(
     choices = [
         with_predictions(site, types) for site in inspect_sites(draft, scope, for_target(taker) if taker else None)
     ]
+    journal.decided(choices)
     report = Report("inspect", loaded.name, sites=tuple(choices), before=now)
     return report.with_notes(notes.of_inspect(report, draft, taker, repaired))

@@ -299,6 +299,12 @@ tolerance = together(
     ),
     option(CHECK, "--signed-zeros", is_flag=True, help="Fail where only the sign of a zero differs."),
 )
+all_nodes = option(
+    CHECK,
+    "--require-all-nodes-on",
+    metavar="NAME",
+    help="A provider that must run too, and take every node of the new model; exit code 3 says which it did not.",
+)
 timing = together(
     option(
         MEASURE,

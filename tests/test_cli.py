@@ -39,7 +39,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("in.onnx").write_text("a model")
     Path("other.onnx").write_text("another model")
-    monkeypatch.setattr("onnx_prelu.cli.load", lambda path: Model(onnx.ModelProto(), path.absolute().parent, path))
+    monkeypatch.setattr("onnx_prelu.streams.load", lambda path: Model(onnx.ModelProto(), path.absolute().parent, path))
     return tmp_path
 
 
@@ -89,8 +89,8 @@ COMMANDS = {
 
 
 def test_every_command_is_listed_and_has_an_example():
-    assert set(main.commands) == set(COMMANDS)
-    for name in COMMANDS:
+    assert set(main.commands) == {*COMMANDS, "check-all"}
+    for name in main.commands:
         text = run(name, "--help").stdout
         assert f"Example:\n  onnx-prelu {name} " in text
 
@@ -140,6 +140,7 @@ def test_all_options_of_rewrite(folder, answer):
         *("--only", "act*", "--only", "b", "--skip", "c", "--strict", "--freeze", "--no-check", "--keep-failed"),
         *("--also", "Abs", "--fix-slopes", "--no-simplify"),
         *("--provider", "cpu", "--provider", "DmlExecutionProvider", "--inputs", "data.npz"),
+        *("--require-all-nodes-on", "cuda"),
         *("--input-shape", "x:0:1,16", "--input-shape", "s:", "--dim", "N=8", "--dim", "a=b=2,4"),
         *("--seed", "3", "--atol", "0", "--rtol", "1e-3", "--signed-zeros", "--no-bench", "--threads", "2"),
         *("--duration", "0.5", "--no-tune", "--budget", "7", "--no-layout", "--exact", "--max-growth", "1.5"),
@@ -152,6 +153,7 @@ def test_all_options_of_rewrite(folder, answer):
         "only": ("act*", "b"), "skip": ("c",), "also": ("Abs",), "fix_slopes": True, "simplify": False,
         "strict": True, "freeze": True, "check": False, "keep_failed": True,
         "providers": ("cpu", "DmlExecutionProvider"), "inputs": Path("data.npz"),
+        "require_all_nodes_on": "cuda",
         "input_shape": {"x:0": (1, 16), "s": ()}, "dim": {"N": 8, "a=b": (2, 4)}, "seed": 3, "atol": 0.0, "rtol": 1e-3,
         "signed_zeros": True, "bench": False, "threads": 2, "duration": 0.5, "progress": None,
         "tune": False, "budget": 7.0, "layout": False, "exact": True, "max_growth": 1.5, "plan": Path("plan.json"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from . import words
 from .around import sites_around
+from .entries import verdicts
 from .quantized import int8_table
 from .tables import Column, Lines, Section, Table
 from .timings import beyond_latency, latencies
@@ -43,6 +44,8 @@ def sections(report: Report) -> Iterator[Section]:
         yield from _sites(report.sites, head, tell)
         if inspected and len(report.sites) <= FULL_LIST:
             yield from sites_around(report.sites)
+    if report.entries is not None:
+        yield verdicts(report.entries)
     if report.tuning is not None:
         yield Lines("Tuning", tuple(tuning_lines(report.tuning)))
     if report.int8 is not None:
@@ -72,6 +75,9 @@ def _budgets(budgets: Sequence[Judged]) -> Lines:
 def _outcome(report: Report) -> str:
     if report.unmet and report.command == "rewrite":
         return "not met, nothing was written"
+    if report.entries is not None:
+        passed = sum(entry.exit_code == 0 for entry in report.entries)
+        return f"{passed:,} of {words.counted(len(report.entries), 'pair')} passed"
     if report.exit_code:
         return "not run" if report.exit_code == 3 else "failed"
     if report.command == "inspect":

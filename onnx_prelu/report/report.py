@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .entries import failure, worst
+
 if TYPE_CHECKING:
     from ..measure.checking.check import Check
     from ..measure.costs.cost import Cost
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from ..tuning.fast import Tuning
     from ..tuning.int8 import Int8
     from .budgets import Judged
+    from .entries import Entry
 
 SCHEMA_VERSION = "1"
 
@@ -32,8 +35,8 @@ class Report:
     """The parts that a command has; a part that it does not have is None.
 
     Attributes:
-        command: ``"inspect"``, ``"rewrite"``, ``"check"`` or ``"bench"``.
-        model: The model's path, or its graph's name where it came from memory.
+        command: ``"inspect"``, ``"rewrite"``, ``"check"``, ``"bench"`` or ``"check-all"``.
+        model: The model's path, or its graph's name where it came from memory; of ``check-all`` the manifest's path.
         against: The second model of ``check`` and ``bench``; where ``bench`` has more, all of them.
         to: Where it went: ``"relu"`` or ``"prelu"`` (what ``auto`` came to), ``"fast"``, or a target's name.
         sites: What was decided at each site, in graph order.
@@ -47,6 +50,7 @@ class Report:
         notes: Sentences for the reader that belong nowhere else.
         tuning: How the forms of ``--to fast`` were decided.
         int8: How the form to quantize was chosen.
+        entries: What came of each pair of ``check-all``.
         unmet: Why the request could not be met (``--strict``, a target), or None.
         budgets: What became of each budget (``--fail-on``), one entry a budget and, of a latency, provider.
     """
@@ -68,6 +72,7 @@ class Report:
     tuning: Tuning | None = None
     int8: Int8 | None = None
     budgets: tuple[Judged, ...] | None = None
+    entries: tuple[Entry, ...] | None = None
 
     @property
     def passed(self) -> bool:
@@ -78,8 +83,10 @@ class Report:
     def exit_code(self) -> int:
         """1 where a check failed, a budget or the request was not met, else 3 where a required provider did not run.
 
-        0 otherwise. A request that makes no sense is exit code 2 and has no report.
+        0 otherwise. A request that makes no sense is exit code 2 and has no report. Of many pairs it is the worst.
         """
+        if self.entries is not None:
+            return worst(self.entries)
         if self._failed() or self.unmet or self._broken():
             return 1
         return 3 if self._not_run() else 0
@@ -87,6 +94,8 @@ class Report:
     @property
     def failure(self) -> str | None:
         """The one line that says why :attr:`exit_code` is not 0; None where it is."""
+        if self.entries is not None:
+            return failure(self.entries)
         if failed := self._failed():
             return _and_more(f"the check failed on {failed[0].provider}: {failed[0].reason}", failed)
         if self.unmet:
@@ -121,7 +130,7 @@ class Report:
             "before": None if self.before is None else self.before.to_dict(),
             "after": None if self.after is None else self.after.to_dict(),
         }
-        for name in ("check", "latency", "start", "throughput", "profile", "budgets"):
+        for name in ("check", "latency", "start", "throughput", "profile", "budgets", "entries"):
             results = getattr(self, name)
             parts[name] = None if results is None else [result.to_dict() for result in results]
         present = {key: part for key, part in parts.items() if part is not None}
@@ -140,7 +149,9 @@ class Report:
         return [result for result in results if result.required and result.status == "not_run"]
 
     def _can_go_unchecked(self) -> bool:
-        return self.command == "rewrite" and bool(self.check)
+        """Whether leaving the check out would help: not where a provider ran, and took too few nodes."""
+        ran = any(check.elsewhere for check in self.check or ())
+        return self.command == "rewrite" and bool(self.check) and not ran
 
 
 def version() -> str:

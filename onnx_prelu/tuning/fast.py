@@ -21,7 +21,8 @@ from ..measure.inputs.draw import InputOptions
 from ..measure.latency.race import race
 from ..measure.latency.setting import Setting, prepared
 from ..measure.latency.timing import CannotTime
-from ..measure.providers.installed import onnxruntime, release, short
+from ..measure.providers.installed import onnxruntime, release
+from ..measure.providers.names import short
 from ..measure.providers.runtime import CannotRun
 from ..passes.catalogue import FAST_PLANNERS
 from ..passes.choose import SIMPLER, Policy

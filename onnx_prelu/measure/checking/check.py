@@ -15,16 +15,18 @@ from ...graph.types import infer
 from ..inputs.draw import Feeds, InputOptions, draw, require_sensible
 from ..inputs.dtypes import is_float
 from ..providers.installed import release
+from ..providers.placement import Placed, listed
 from ..providers.runtime import CannotRun, Request, Runner, open_runner, requests
 from .compare import Difference
 from .interface import difference
 from .judge import Limits, Output, judge, repeats
 from .pairs import Pair, PairResult, compare_pair
+from .site_nodes import PutIn, SiteNodes, site_nodes
 from .tolerance import Tolerance
 from .trials import Trial, outside_patterns, trials
 from .watch import Spread, Watch, spreads
 
-__all__ = ["Check", "Output", "Pair", "PairResult", "Spread", "Tolerance", "Watch", "check"]
+__all__ = ["Check", "Output", "Pair", "PairResult", "PutIn", "SiteNodes", "Spread", "Tolerance", "Watch", "check"]
 
 Status = Literal["passed", "failed", "not_run"]
 
@@ -55,6 +57,8 @@ class Check:
         pairs: Each rewritten site alone.
         spread: How many units of each site saw both sides of zero.
         nodes: How many nodes of the second model each of ONNX Runtime's providers took; None if it cannot tell.
+        elsewhere: Nodes of the second model that another provider took.
+        site_nodes: Where the nodes that were put in at each rewritten site ran.
         notes: What else the reader should know.
     """
 
@@ -74,6 +78,8 @@ class Check:
     pairs: tuple[PairResult, ...] = ()
     spread: tuple[Spread, ...] = ()
     nodes: dict[str, int] | None = None
+    elsewhere: tuple[Placed, ...] = ()
+    site_nodes: tuple[SiteNodes, ...] = ()
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -93,6 +99,8 @@ def check(
     exact: bool = False,
     pairs: Sequence[Pair] = (),
     watch: Sequence[Watch] = (),
+    whole: str | None = None,
+    put_in: Sequence[PutIn] = (),
     progress: Callable[[str], None] | None = None,
 ) -> tuple[Check, ...]:
     """Compare two models on the same inputs.
@@ -108,6 +116,8 @@ def check(
         exact: The values have to be equal on the CPU. Where ``atol`` or ``rtol`` is given, that counts instead.
         pairs: Rewritten sites, to be run alone too.
         watch: Tensors of the original of which to tell how many units saw both sides of zero.
+        whole: A provider that is required, and has to take every node of the second model.
+        put_in: The nodes that were put in at each rewritten site, of which to tell where they ran.
         progress: Called with what is being done now.
 
     Returns:
@@ -118,12 +128,13 @@ def check(
         BadUsage: A shape or dimension is asked for that the model does not have.
     """
     require_sensible(a, options)
-    asked = requests(providers)
+    asked = requests(providers, whole)
     apart = difference(a.proto, b.proto)
     if apart is not None:
         return tuple(Check(each.provider, "failed", True, reason=apart) for each in asked if each.required)
     limits = Limits(signed_zeros=signed_zeros, atol=atol, rtol=rtol)
-    return tuple(_Comparison(a, b, request, options, limits, exact, progress).run(pairs, watch) for request in asked)
+    comparisons = [_Comparison(a, b, request, options, limits, exact, progress) for request in asked]
+    return tuple(comparison.run(pairs, watch, put_in) for comparison in comparisons)
 
 
 @dataclass(frozen=True)
@@ -153,7 +164,7 @@ class _Comparison:
     exact: bool
     progress: Callable[[str], None] | None
 
-    def run(self, pairs: Sequence[Pair], watch: Sequence[Watch]) -> Check:
+    def run(self, pairs: Sequence[Pair], watch: Sequence[Watch], put_in: Sequence[PutIn]) -> Check:
         """Compare them, with each site alone, and see which units the inputs reach."""
         provider, required = self.request.provider, self.request.required
         self._tell()
@@ -184,8 +195,18 @@ class _Comparison:
         spread, unseen = self._spread(watch, original)
         status, reason = _verdict(rows, alone)
         notes = (*_notes(rows, alone, original), *fused, *self._outside(rows, original.outside, patterns), *unseen)
-        found = replace(found, status=status, reason=reason, spread=spread, nodes=second.nodes, notes=notes)
-        return _with_numbers(found, rows)
+        found = replace(found, status=status, reason=reason, spread=spread, notes=notes)
+        return _with_numbers(self._placed(found, second, put_in), rows)
+
+    def _placed(self, found: Check, second: Runner, put_in: Sequence[PutIn]) -> Check:
+        """The check with where the nodes of the second model ran, and with its verdict where all had to run here."""
+        away = second.elsewhere
+        sites = site_nodes(put_in, second.placed)
+        found = replace(found, nodes=second.nodes, elsewhere=away, site_nodes=sites)
+        if not (self.request.whole and away and found.status == "passed"):
+            return found
+        reason = f"of {len(second.placed or ()):,} nodes of the second model others took {len(away):,}: {listed(away)}"
+        return replace(found, status="not_run", reason=reason)
 
     def _without_fusion(
         self, original: _Original, second: Runner, rows: tuple[Output, ...], alone: Sequence[PairResult]
