@@ -8,6 +8,7 @@
 
 from .api import bench, check, diff, inspect, rewrite
 from .errors import BadInput, BadUsage, CheckFailed, NotMet, OnnxPreluError, ProviderNotRun
+from .many import check_all
 from .report.report import Report
 from .rewritten import Rewrite
 
@@ -22,6 +23,7 @@ __all__ = [
     "Rewrite",
     "bench",
     "check",
+    "check_all",
     "diff",
     "inspect",
     "rewrite",

@@ -13,10 +13,10 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-from . import notes
-from .arguments import dims, input_options, known_sizes, repaired_by
+from . import journal, notes
+from .arguments import dims, input_options, known_sizes, repaired_by, require_use
 from .checked import checked
-from .errors import NotMet
+from .errors import BadUsage, NotMet
 from .graph.draft import Draft
 from .graph.model import Model, load, save
 from .graph.types import infer
@@ -27,11 +27,12 @@ from .measure.costs.cost import cost
 from .measure.inputs.draw import require_sensible
 from .measure.latency import bench as bench_room
 from .measure.latency import full
+from .passes.drawing import with_drawings
 from .passes.engine import inspect_sites
 from .passes.patterns import Scope
 from .passes.request import Forms, Request, asked_target, decide, for_target
 from .remake import Remade, remake
-from .report import demands
+from .report import budgets, demands
 from .report.report import Report
 from .reporting import failed, raise_unless_passed, with_costs, with_predictions
 from .retry import require_on_fail, without_blamed
@@ -65,6 +66,7 @@ def rewrite(
     strict: bool = False,
     freeze: bool = False,
     providers: Sequence[str] | None = None,
+    require_all_nodes_on: str | None = None,
     check: bool = True,
     bench: bool = False,
     inputs: str | os.PathLike[str] | Mapping[str, np.ndarray[Any, Any]] | None = None,
@@ -114,6 +116,7 @@ def rewrite(
         freeze: Take initializers that a caller could override as constants; they are no inputs any more.
         providers: Execution providers to check and measure on, all required; by default the CPU, and CUDA where
             it truly runs.
+        require_all_nodes_on: A provider that is required as well, and has to take every node of the result.
         check: Compare the result with the original.
         bench: Time both.
         inputs: An npz file or arrays to feed, by input name.
@@ -153,14 +156,17 @@ def rewrite(
     >>> rewrite("models/digits_prelu_gemm.onnx", form="mirror").report.sites[0].exactness
     'equal bits'
     """
+    if require_all_nodes_on and not check:
+        raise BadUsage("nothing runs unchecked", where="require_all_nodes_on", todo="leave the check on")
+    progress = journal.telling(progress)
     scope = Scope(tuple(only), tuple(skip), tuple(also))
     repaired = repaired_by(load(model), scope, fix_slopes, freeze)
     loaded = repaired.model
     taker = asked_target(target, ops)
     request = Request(to, form, slope_in, taker, slope_shape, simplify)
     chosen, goal = decide(request, has_prelu=uses(loaded.proto, "PRelu"))
+    require_use(goal, form, purpose, to, plan=plan is not None, exact=exact, no_tune=not tune, no_layout=not layout)
     remade = partial(remake, loaded, scope=scope, opset=opset, ir_version=ir_version, freeze=freeze)
-    told = progress or _silent
     tuning: Tuning | None = None
     fast: Fast | None = None
     small: int8.Chosen | None = None
@@ -181,12 +187,12 @@ def rewrite(
             exact=exact,
             provider=provider_of(providers),
             threads=threads,
-            progress=told,
+            progress=progress,
         )
         made = small.remade
     elif goal == "fast" and form is None:
         wishes = Wishes(tune, budget, layout, exact, max_growth, None if plan is None else Path(plan), threads)
-        fast = Fast(loaded, remade, scope, wishes, tried, provider_of(providers), told)
+        fast = Fast(loaded, remade, scope, wishes, tried, provider_of(providers), progress)
         made, tuning = fast.decided()
     else:
         made = remade(chosen)
@@ -198,18 +204,25 @@ def rewrite(
         atol=atol,
         rtol=rtol,
         signed_zeros=signed_zeros,
+        whole=require_all_nodes_on,
         progress=progress,
     )
 
     def verified(made: Remade) -> Report:
-        report = Report("rewrite", loaded.name, to=goal, sites=made.choices, tuning=tuning and tuning.of(made))
+        sites = with_drawings(made.draft, made.decided)
+        report = Report("rewrite", loaded.name, to=goal, sites=sites, tuning=tuning and tuning.of(made))
         report = replace(report, int8=None if small is None else small.int8)
         report = report.with_notes(notes.of_rewrite(report, made.draft, made.result, to, taker, repaired))
         unmet = demands.fitting(report) or (demands.strict(report) if strict else None)
         if unmet:
             raise NotMet(unmet, report=replace(with_costs(report, loaded, made.result, input_shape), unmet=unmet))
-        return compared(report, made) if check and (made.result is not loaded or providers) else report
+        return (
+            compared(report, made)
+            if check and (made.result is not loaded or providers or require_all_nodes_on)
+            else report
+        )
 
+    journal.decided(made.choices)
     report = verified(made)
     if on_fail == "refuse-site":
         made, report = without_blamed(made, report, verified)
@@ -222,7 +235,7 @@ def rewrite(
         if providers is None:  # nobody asked for a provider: what cannot be timed there was not required
             latency = tuple(replace(each, required=each.status != "not_run") for each in latency)
         report = replace(report, latency=latency)
-    raise_unless_passed(report, keep_failed=keep_failed)
+    raise_unless_passed(journal.judged(report), keep_failed=keep_failed)
     if fast is not None and tuning is not None:
         fast.save_plan(made, tuning)
     if small is not None and quantized_out is not None:
@@ -230,15 +243,12 @@ def rewrite(
     return Rewrite(report, result, None if small is None else small.quantized)
 
 
-def _silent(_: str) -> None:
-    """Progress that nobody asked to see."""
-
-
 def check(
     a: Source,
     b: Source,
     *,
     providers: Sequence[str] | None = None,
+    require_all_nodes_on: str | None = None,
     inputs: str | os.PathLike[str] | Mapping[str, np.ndarray[Any, Any]] | None = None,
     input_shape: Mapping[str, Sequence[int]] | None = None,
     dim: Mapping[str, int] | None = None,
@@ -249,20 +259,27 @@ def check(
     bench: bool = False,
     threads: int = 1,
     duration: float = 3.0,
+    baseline: budgets.Source | None = None,
+    fail_on: str | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Say whether two models with the same interface compute the same; the arguments are those of :func:`rewrite`.
+
+    With ``fail_on="latency>1.05,file_bytes>1.10"`` also whether the second costs more than so many times what it did in
+    ``baseline``, an earlier report: its JSON file, or its ``to_dict()``. A latency makes it bench.
 
     Returns:
         The report; ``report.passed`` is the verdict.
 
     Raises:
-        BadInput: A model or the data cannot be read.
+        BadInput: A model, the data or the baseline cannot be read.
         BadUsage: The request contradicts itself, or names what is not there.
 
     >>> check("models/digits_prelu_gemm.onnx", "models/digits_relu_wide.onnx").passed
     True
     """
+    gate = budgets.asked_gate(baseline, fail_on)
+    progress = journal.telling(progress)
     first, second = load(a), load(b)
     options = input_options(inputs, input_shape, dim, seed)
     require_sensible(first, options)
@@ -274,16 +291,16 @@ def check(
         atol=atol,
         rtol=rtol,
         signed_zeros=signed_zeros,
+        whole=require_all_nodes_on,
         progress=progress,
     )
-    report = Report("check", first.name, against=second.name, check=checks)
-    report = with_costs(report, first, second, input_shape)
-    if bench and not failed(report):
+    report = with_costs(Report("check", first.name, against=second.name, check=checks), first, second, input_shape)
+    if (bench or (gate and gate.times)) and not failed(report):
         latency = bench_room.bench(
             first, second, providers=providers, options=options, threads=threads, duration=duration, progress=progress
         )
         report = replace(report, latency=latency)
-    return report
+    return journal.judged(replace(report, budgets=gate.judged(report)) if gate else report)
 
 
 def bench(
@@ -306,6 +323,7 @@ def bench(
     The throughput is measured at the sizes in ``batch``, and with ``profile`` the time goes by op type as well; the
     other arguments, and what is raised, are those of :func:`check`.
     """
+    progress = journal.telling(progress)
     models = [load(model) for model in (a, b, *more)]
     options = input_options(inputs, input_shape, dim, seed)
     require_sensible(models[0], options)
@@ -358,6 +376,7 @@ def inspect(
     choices = [
         with_predictions(site, types) for site in inspect_sites(draft, scope, for_target(taker) if taker else None)
     ]
+    journal.decided(choices)
     report = Report("inspect", loaded.name, sites=tuple(choices), before=now)
     return report.with_notes(notes.of_inspect(report, draft, taker, repaired))
 

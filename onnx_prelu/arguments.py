@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .errors import BadUsage
 from .graph.model import Model
 from .measure.checking.watch import Watch
 from .measure.inputs.draw import InputOptions
@@ -39,6 +40,29 @@ def dims(dim: Mapping[str, int | Sequence[int]] | None) -> list[dict[str, int]]:
     values = {name: (size,) if isinstance(size, int) else tuple(size) for name, size in (dim or {}).items()}
     most = max(map(len, values.values()), default=1)
     return [{name: sizes[min(i, len(sizes) - 1)] for name, sizes in values.items()} for i in range(most)]
+
+
+def require_use(goal: str, form: object, purpose: str | None, to: str, **given: bool) -> None:
+    """Refuse options that would be passed over in silence.
+
+    Args:
+        goal: Where the rewrite goes.
+        form: The form that was asked for, or None.
+        purpose: What the model is for, or None.
+        to: The direction that was asked for.
+        given: Options of ``--to fast``, and whether each was given; ``exact`` is one of int8 too.
+
+    Raises:
+        BadUsage: One of them has no meaning here.
+    """
+    if purpose is not None and to != "auto":
+        raise BadUsage(f"--for {purpose} chooses the form, and --to {to} asks for one", todo="leave one of them out")
+    searched = goal == "fast" and form is None
+    idle = [name for name, used in given.items() if used and not searched and not (purpose and name == "exact")]
+    if idle:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in idle)
+        why = "--form says the form" if goal == "fast" and form is not None else "it is about --to fast"
+        raise BadUsage(f"{names} has no meaning here: {why}", todo="leave it out, or take --to fast alone")
 
 
 def watch(plan: Plan) -> Watch:

@@ -12,6 +12,7 @@ from .passes.alone import sites_alone, unseen
 from .passes.traces import suspects, twins
 from .remake import Remade
 from .report.report import Report
+from .reporting import put_in
 
 
 def checked(original: Model, report: Report, made: Remade, **settings: Any) -> Report:
@@ -24,13 +25,17 @@ def checked(original: Model, report: Report, made: Remade, **settings: Any) -> R
         settings: What :func:`~onnx_prelu.measure.checking.check.check` takes besides.
     """
     draft, plans = made.draft, made.plans
+    known = {name for node in original.proto.graph.node for name in node.output} | {
+        value.name for value in original.proto.graph.input
+    }  # layout rules give tensors other names
     alone = list(sites_alone(draft, plans, made.result))
     checks = check(
         original,
         made.result,
         exact=all(plan.equal_bits for plan in plans),
         pairs=[Pair(*vars(each).values()) for each in alone],
-        watch=[watch(plan) for plan in plans if plan.node in draft.replaced],
+        watch=[watch(plan) for plan in plans if plan.node in draft.replaced and plan.activation[0] in known],
+        put_in=put_in(plans, made.result),
         inside=Inside(tuple(twins(draft, plans)), tuple(suspects(draft, plans))),
         **settings,
     )

@@ -8,26 +8,19 @@ is not 0, one line on standard error says why.
 from __future__ import annotations
 
 import gc
-import os
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
-from . import api, options
+from . import api, many, options
 from .errors import NotMet, OnnxPreluError
-from .graph.model import Model, load, target
+from .graph.model import Model, target
+from .manifest import pairs
 from .report.output import Output
 from .report.report import Report, version
-
-
-class Ended(Exception):
-    """The command has done what it could; the line says why the exit code is not 0."""
-
-    def __init__(self, exit_code: int, line: str) -> None:
-        super().__init__(line)
-        self.exit_code = exit_code
+from .streams import Ended, ToStandardOutput, destination, printing, read_models
 
 
 class Main(click.Group):
@@ -77,14 +70,8 @@ def finish(output: Output, report: Report, *, but: str = "") -> None:
 
 def show(output: Output, report: Report) -> None:
     """Show the report everywhere it is wanted."""
-    try:
+    with printing("the report"):
         output.show(report)
-    except (OSError, AttributeError) as error:
-        if not isinstance(error, BrokenPipeError):  # a full disk, or a standard output that was closed
-            raise Ended(2, f"the report cannot be printed on standard output: {error}") from None
-        # Python flushes standard output once more at its end, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise Ended(141, "standard output was closed before the report was printed") from None
 
 
 @click.group(
@@ -109,14 +96,14 @@ def main(ctx: click.Context) -> None:
 @options.shown
 def inspect(model: Path, output: Output, **request: Any) -> None:
     """List the PReLUs of MODEL and the forms that each can take."""
-    loaded = load(model)
+    (loaded,) = read_models(model)
     output = output.claim(*loaded.read)
     finish(output, api.inspect(loaded, **request))
 
 
 @main.command(cls=options.Command, example="onnx-prelu rewrite net.onnx relu.onnx --to relu --report rewrite.md")
 @click.argument("source", type=options.FILE, metavar="IN")
-@click.argument("destination", type=options.FILE, metavar="OUT")
+@click.argument("out", type=options.FILE, metavar="OUT")
 @options.direction
 @options.for_whom
 @options.as_written
@@ -126,44 +113,61 @@ def inspect(model: Path, output: Output, **request: Any) -> None:
 @options.strict
 @options.no_check
 @options.running_tuned
+@options.all_nodes
 @options.tolerance
 @options.no_bench
 @options.timing
 @options.shown
-def rewrite(source: Path, destination: Path, output: Output, no_check: bool, no_bench: bool, **request: Any) -> None:
-    """Exchange PReLU and ReLU in IN, check the result, write it to OUT."""
-    loaded = load(source)
+def rewrite(source: Path, out: Path, output: Output, no_check: bool, no_bench: bool, **request: Any) -> None:
+    """Exchange PReLU and ReLU in IN, check the result, write it to OUT. As IN and OUT, - is a pipe."""
+    (loaded,) = read_models(source)
     used = read_files(request["inputs"], loaded)
-    place = target(destination, protect=used)
-    used += [place, *loaded.copies(place.parent)]
+    place = destination(out, loaded, used)
+    used += place.files
     used += [target(file, protect=used) for file in (request["quantized_out"], request["plan"]) if file is not None]
     output = output.claim(*used)
+    if isinstance(place, ToStandardOutput):
+        output = output.beside_a_model()
     try:
         with output.progress() as progress:
             result = api.rewrite(loaded, check=not no_check, bench=not no_bench, progress=progress, **request)
     except NotMet as error:
         if error.report is not None:
             show(output, error.report)
-        kept = "stays as it was" if place.exists() else "was not written"
-        raise Ended(error.exit_code, f"{error}; {destination} {kept}") from None
-    report = result.report.with_notes(result.save(place))
-    finish(output, report, but=f"; {destination} was written all the same")
+        raise Ended(error.exit_code, f"{error}; {place.untouched}") from None
+    report = result.report.with_notes(place.take(result))
+    finish(output, report, but=f"; {place.path} was written all the same")
 
 
 @main.command(cls=options.Command, example="onnx-prelu check net.onnx relu.onnx --provider cpu")
 @click.argument("a", type=options.FILE)
 @click.argument("b", type=options.FILE)
 @options.running
+@options.all_nodes
 @options.tolerance
 @options.also_bench
 @options.timing
+@options.budgets
 @options.shown
 def check(a: Path, b: Path, output: Output, **request: Any) -> None:
     """Say whether A and B compute the same."""
-    first, second = load(a), load(b)
-    output = output.claim(*read_files(request["inputs"], first, second))
+    first, second = read_models(a, b)
+    earlier = [request["baseline"]] if request["baseline"] else []
+    output = output.claim(*read_files(request["inputs"], first, second), *earlier)
     with output.progress() as progress:
         report = api.check(first, second, progress=progress, **request)
+    finish(output, report)
+
+
+@main.command("check-all", cls=options.Command, example="onnx-prelu check-all pairs.toml --report verdicts.md")
+@click.argument("manifest", type=options.FILE)
+@options.shown
+def check_all(manifest: Path, output: Output) -> None:
+    """Say of each pair of models in MANIFEST, a TOML file, whether the two compute the same."""
+    asked = pairs(manifest)
+    output = output.claim(manifest, *(file for pair in asked for file in pair.files))
+    with output.progress() as progress:
+        report = many.check_pairs(str(manifest), asked, progress=progress)
     finish(output, report)
 
 
@@ -173,7 +177,7 @@ def check(a: Path, b: Path, output: Output, **request: Any) -> None:
 @options.shown
 def diff(a: Path, b: Path, output: Output) -> None:
     """Say what changed from A to B, by name; nothing is run."""
-    first, second = load(a), load(b)
+    first, second = read_models(a, b)
     output = output.claim(*read_files(None, first, second))
     finish(output, api.diff(first, second))
 
@@ -188,7 +192,7 @@ def diff(a: Path, b: Path, output: Output) -> None:
 @options.shown
 def bench(a: Path, b: Path, more: tuple[Path, ...], output: Output, **request: Any) -> None:
     """Say how much faster B, and C and so on, are than A, timed side by side."""
-    models = [load(file) for file in (a, b, *more)]
+    models = read_models(a, b, *more)
     output = output.claim(*read_files(request["inputs"], *models))
     with output.progress() as progress:
         report = api.bench(*models, progress=progress, **request)

@@ -25,12 +25,12 @@ def of_rewrite(
         repaired: The model that the rewrite started from.
     """
     notes = [*repaired.notes, *_of_slopes(report), *denormals_written(draft)]
-    if to == "auto" and report.to != "fast" and draft.changed and target is None:
+    if to == "auto" and report.to in ("relu", "prelu") and draft.changed and target is None:
         present = "a PRelu is present" if report.to == "relu" else "no PRelu is present"
         back = "" if report.to == "relu" and uses(result.proto, "PRelu") else "; running it again goes back"
         notes.append(f"--to auto came to {report.to}: {present}{back}")
     if result is repaired.model:
-        asked = f"--to {report.to}" if target is None else target.name
+        asked = "--for int8" if report.to == "int8" else f"--to {report.to}" if target is None else target.name
         same = "the input with its slopes repaired" if repaired.notes else "the input"
         notes.append(f"nothing to do for {asked}: the output is {same}")
     elif repaired.notes:

@@ -15,7 +15,9 @@ from .passes.choose import TARGETS
 from .passes.patterns import ALSO
 from .passes.slope_shapes import SLOPE_SHAPES
 from .passes.targets import targets
+from .report.budgets import KEYS as BUDGETS
 from .report.output import Output
+from .report.write import FORMATS
 from .retry import ON_FAIL
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -298,6 +300,12 @@ tolerance = together(
     ),
     option(CHECK, "--signed-zeros", is_flag=True, help="Fail where only the sign of a zero differs."),
 )
+all_nodes = option(
+    CHECK,
+    "--require-all-nodes-on",
+    metavar="NAME",
+    help="A provider that must run too, and take every node of the new model; exit code 3 says which it did not.",
+)
 timing = together(
     option(
         MEASURE,
@@ -314,6 +322,22 @@ timing = together(
         default=3.0,
         metavar="SECONDS",
         help="Time to spend on each provider [3].",
+    ),
+)
+budgets = together(
+    option(
+        CHECK,
+        "--baseline",
+        type=FILE,
+        metavar="FILE.json",
+        help="An earlier report, whose costs the budgets of --fail-on are measured by.",
+    ),
+    option(
+        CHECK,
+        "--fail-on",
+        metavar="KEY>RATIO",
+        help=f"Fail where the second model costs more than so many times what it did, as in latency>1.05,nodes>1: "
+        f"{', '.join(BUDGETS)}.",
     ),
 )
 beyond_latency = together(
@@ -437,7 +461,7 @@ def shown(command: Callable[..., None]) -> Callable[..., None]:
             type=FILE,
             metavar="FILE",
             multiple=True,
-            help="Write the report, as its ending says: .json or .md. Repeatable.",
+            help=f"Write the report, as its ending says: {', '.join(FORMATS)}. Repeatable.",
         ),
         option(OUTPUT, "--quiet", is_flag=True, help="No report on the terminal and no progress."),
     )(packed)

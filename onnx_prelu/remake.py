@@ -26,18 +26,26 @@ class Remade:
     Attributes:
         draft: The draft in which the plans were committed.
         result: The model; the very model that was put in where nothing changed.
-        plans: The plans that were committed.
-        choices: What was decided at each site, in graph order.
+        decided: What was decided at each site, in graph order, with the plan that was committed.
         again: Makes it again with sites refused: see ``refused`` of :func:`remake`.
         layout: The layout rules' changes, which came before.
     """
 
     draft: Draft
     result: Model
-    plans: Sequence[Plan]
-    choices: tuple[Choice, ...]
+    decided: Sequence[tuple[Plan | None, Choice]]
     again: Callable[..., Remade]
     layout: tuple[LayoutPlan, ...] = ()
+
+    @property
+    def plans(self) -> list[Plan]:
+        """The plans that were committed."""
+        return [plan for plan, _ in self.decided if plan is not None]
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """What was decided at each site, in graph order."""
+        return tuple(choice for _, choice in self.decided)
 
 
 def remake(
@@ -73,7 +81,5 @@ def remake(
     laid = tuple(apply_layout(around, layout))
     draft = Draft(finish(around), freeze=freeze) if laid else around
     decided = rewrite_sites(draft, policy, scope, refused)
-    plans = [plan for plan, _ in decided if plan is not None]
-    choices = tuple(choice for _, choice in decided)
     again = partial(remake, model, policy, scope, layout=layout, opset=opset, ir_version=ir_version, freeze=freeze)
-    return Remade(draft, finish(draft), plans, choices, again, laid)
+    return Remade(draft, finish(draft), decided, again, laid)

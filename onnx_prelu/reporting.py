@@ -8,10 +8,13 @@ from dataclasses import asdict, replace
 from .errors import CheckFailed, ProviderNotRun
 from .graph.model import Model
 from .graph.types import TensorType
+from .graph.walk import roots, within
+from .measure.checking.site_nodes import PutIn
 from .measure.costs.cost import cost
 from .measure.costs.predicted import predicted
 from .passes.choice import Choice
 from .passes.engine import Inspected
+from .passes.plan import Plan
 from .report.report import Report
 
 
@@ -27,6 +30,18 @@ def with_costs(report: Report, a: Model, b: Model, input_shape: Mapping[str, Seq
     ran += [latency.sizes for latency in report.latency or () if latency.sizes]
     sizes = ran[0] if ran else {name: tuple(shape) for name, shape in (input_shape or {}).items()}
     return replace(report, before=cost(a, sizes), after=cost(b, sizes))
+
+
+def put_in(plans: Sequence[Plan], result: Model) -> list[PutIn]:
+    """The nodes that each plan put in, or changed, and that stand in the result under their names."""
+    standing = {node.name for root in roots(result.proto) for body in within(root) for node in body.node}
+    return [
+        PutIn(
+            plan.node.label,
+            tuple(proto.name for protos in plan.edit.nodes.values() for proto in protos if proto.name in standing),
+        )
+        for plan in plans
+    ]
 
 
 def failed(report: Report) -> bool:

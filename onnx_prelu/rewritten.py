@@ -1,4 +1,4 @@
-"""What ``rewrite`` gives: the model, and its report."""
+"""What a rewrite gives back: a model, and the report on it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import onnx
 import onnx_graphsurgeon as gs
 
-from .graph.model import Model, save
+from .graph.model import Model, save, serialized
 from .report.report import Report
 
 
@@ -49,3 +49,11 @@ class Rewrite:
             BadUsage: It cannot be written there: it is the input, no regular file, or the place cannot be written.
         """
         return save(self._model, path)
+
+    def to_bytes(self) -> bytes:
+        """The model as the bytes of a file, of an untouched one those that were read. External data stay outside.
+
+        Raises:
+            BadInput: It has passed 2 GiB, more than one file can hold.
+        """
+        return serialized(self._model)

@@ -13,6 +13,7 @@ from onnx_prelu import remake
 from onnx_prelu.measure.latency import start
 from onnx_prelu.passes.catalogue import FAST_PLANNERS
 from onnx_prelu.passes.choice import Choice
+from onnx_prelu.report.write import json_text
 from tests.counts import count
 from tests.oracle import assert_close, run
 from tests.passes.test_refusals import CHAIN, WEIGHTS, model
@@ -139,6 +140,30 @@ def test_check_and_bench_and_inspect(monkeypatch):
     expected = ("split", "split-step", "concat", "tied", "mirror", "mirror-mul", "mirror-min", "skip", "skip-outside")
     assert tuple(form for form in site.possible if form not in FAST_PLANNERS) == expected
     assert site.refusals["max"].code == "positive-side"
+
+
+def test_check_holds_the_second_model_to_budgets(tmp_path):
+    wide = MODELS / "digits_relu_wide.onnx"
+    small, large = (onnx_prelu.check(GEMM, second, providers=["cpu"]) for second in (GEMM, wide))
+    (tmp_path / "small.json").write_text(json_text(small))
+    held = onnx_prelu.check(GEMM, GEMM, providers=["cpu"], baseline=large.to_dict(), fail_on="file_bytes>1,nodes>1")
+    assert ([each.status for each in held.budgets], held.exit_code) == (["held", "held"], 0)
+    assert held.latency is None
+    path = tmp_path / "small.json"
+    broken = onnx_prelu.check(GEMM, wide, providers=["cpu"], baseline=path, fail_on="nodes>1,parameters>2")
+    assert ([each.status for each in broken.budgets], broken.exit_code) == (["held", "broken"], 1)
+    assert broken.failure == (
+        "budget parameters>2 is broken: parameters is 2.569 times the baseline's: 13,098 against 5,098; 2 is allowed"
+    )
+
+
+def test_a_budget_of_the_latency_makes_check_bench():
+    settings = {"providers": ["cpu"], "duration": 0.1}
+    earlier = onnx_prelu.check(GEMM, GEMM, bench=True, **settings).to_dict()
+    (found,) = onnx_prelu.check(GEMM, GEMM, baseline=earlier, fail_on="latency>50", **settings).budgets
+    assert (found.status, found.provider, found.baseline) == ("held", "cpu", earlier["latency"][0]["after_ms"])
+    failed = onnx_prelu.check(GEMM, RELU, baseline=earlier, fail_on="latency>50", **settings)
+    assert (failed.latency, failed.budgets[0].status, failed.exit_code) == (None, "not_run", 1)
 
 
 def test_bench_of_several_in_full(monkeypatch):

@@ -39,7 +39,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("in.onnx").write_text("a model")
     Path("other.onnx").write_text("another model")
-    monkeypatch.setattr("onnx_prelu.cli.load", lambda path: Model(onnx.ModelProto(), path.absolute().parent, path))
+    monkeypatch.setattr("onnx_prelu.streams.load", lambda path: Model(onnx.ModelProto(), path.absolute().parent, path))
     return tmp_path
 
 
@@ -90,8 +90,8 @@ COMMANDS = {
 
 
 def test_every_command_is_listed_and_has_an_example():
-    assert set(main.commands) == set(COMMANDS)
-    for name in COMMANDS:
+    assert set(main.commands) == {*COMMANDS, "check-all"}
+    for name in main.commands:
         text = run(name, "--help").stdout
         assert f"Example:\n  onnx-prelu {name} " in text
 
@@ -141,6 +141,7 @@ def test_all_options_of_rewrite(folder, answer):
         *("--only", "act*", "--only", "b", "--skip", "c", "--strict", "--freeze", "--no-check", "--keep-failed"),
         *("--also", "Abs", "--fix-slopes", "--no-simplify"),
         *("--provider", "cpu", "--provider", "DmlExecutionProvider", "--inputs", "data.npz"),
+        *("--require-all-nodes-on", "cuda"),
         *("--input-shape", "x:0:1,16", "--input-shape", "s:", "--dim", "N=8", "--dim", "a=b=2,4"),
         *("--seed", "3", "--atol", "0", "--rtol", "1e-3", "--signed-zeros", "--no-bench", "--threads", "2"),
         *("--duration", "0.5", "--no-tune", "--budget", "7", "--no-layout", "--exact", "--max-growth", "1.5"),
@@ -165,6 +166,7 @@ def test_all_options_of_rewrite(folder, answer):
         "strict": True, "freeze": True, "check": False, "keep_failed": True,
         "on_fail": "refuse-site",
         "providers": ("cpu", "DmlExecutionProvider"), "inputs": Path("data.npz"),
+        "require_all_nodes_on": "cuda",
         "input_shape": {"x:0": (1, 16), "s": ()}, "dim": {"N": 8, "a=b": (2, 4)}, "seed": 3, "atol": 0.0, "rtol": 1e-3,
         "signed_zeros": True, "bench": False, "threads": 2, "duration": 0.5, "progress": None,
         "tune": False, "budget": 7.0, "layout": False, "exact": True, "max_growth": 1.5, "plan": Path("plan.json"),
@@ -197,7 +199,7 @@ def test_all_options_of_rewrite(folder, answer):
         (["bench", "in.onnx"], "Missing argument 'B'"),
         (["bench", "in.onnx", "other.onnx", "--batch", "1,x"], "'1,x' is not a list of sizes, like 1,8,32"),
         (["bench", "in.onnx", "other.onnx", "--batch", "0"], "'0' is not a list of sizes"),
-        (["check", "in.onnx", "other.onnx", "--report", "r.txt"], "r.txt: no report format for '.txt'; use .json or"),
+        (["check", "in.onnx", "other.onnx", "--report", "r.txt"], "r.txt: no report format for '.txt'; use .json, .md"),
         (["check", "in.onnx", "other.onnx", "--report", "r.onnx"], "r.onnx: no report format for '.onnx'"),
         (["check", "in.onnx", "other.onnx", "--report", "no/r.md"], "no/r.md: the folder"),
         (["rewrite", "in.onnx", "in.onnx"], "in.onnx: is the same file"),
@@ -215,6 +217,13 @@ def test_all_options_of_rewrite(folder, answer):
         (["rewrite", "in.onnx", "out.json", "--report", "out.json"], "out.json: is the same file"),
         (["rewrite", "net.json", "out.onnx", "--report", "net.json"], "net.json: is the same file"),
         (["check", "in.onnx", "net.json", "--report", "link.json"], "link.json: is the same file"),
+        (
+            [
+                *("check", "in.onnx", "other.onnx", "--report", "net.json"),
+                *("--baseline", "net.json", "--fail-on", "nodes>1"),
+            ],
+            "net.json: is the same file",
+        ),
         (["inspect", "net.json", "--report", "net.json"], "net.json: is the same file"),
         (["bench", "in.onnx", "net.json", "--report", "net.json"], "net.json: is the same file"),
     ],
@@ -246,6 +255,14 @@ def test_an_error_of_the_user_is_one_line_and_writes_no_report(name, flags, erro
     assert_one_line(result, 2, f"Error: {error}")
     assert result.stdout == ""
     assert listed(folder) == ["in.onnx", "other.onnx"]
+
+
+def test_budgets_of_check(folder, answer):
+    calls = answer("check", Report("check", "in.onnx"))
+    budgets = ("--baseline", "earlier.json", "--fail-on", "latency>1.05, nodes>1")
+    assert run("check", "in.onnx", "other.onnx", *budgets).exit_code == 0
+    told = calls[0][1]
+    assert (told["baseline"], told["fail_on"]) == (Path("earlier.json"), "latency>1.05, nodes>1")
 
 
 def test_a_long_line_stays_one_line(folder, answer):

@@ -50,6 +50,13 @@ def other_slope(site):
     return replace(site, slope=Slope((site.slope.value + 0.05).astype(np.float32).astype(float)))
 
 
+def off(plan, like):
+    """A plan whose new weight in place of one of that name is 5 % off."""
+    name, constant = next((name, each) for name, each in plan.edit.constants.items() if each.like.startswith(like))
+    wrong = replace(constant, weight=Weight.of((constant.weight.values() * 1.05).astype(np.float32)))
+    return replace(plan, edit=replace(plan.edit, constants={**plan.edit.constants, name: wrong}))
+
+
 def planted(monkeypatch, how, bad=(BAD,)):
     """Let the planners of one site be wrong: in its slope, or in the rows of the layer before it."""
     split, elementwise = catalogue._SPLITS["split"], catalogue.plan_elementwise
@@ -57,12 +64,7 @@ def planted(monkeypatch, how, bad=(BAD,)):
     def wrong_split(draft, site, **where):
         odd = site.node.label in bad
         plan = split(draft, other_slope(site) if odd and how == "slope" else site, **where)
-        if not (odd and how == "rows"):
-            return plan
-        name, constant = next(iter(plan.edit.constants.items()))
-        assert constant.like.startswith("w")
-        off = replace(constant, weight=Weight.of((constant.weight.values() * 1.05).astype(np.float32)))
-        return replace(plan, edit=replace(plan.edit, constants={**plan.edit.constants, name: off}))
+        return off(plan, "w") if odd and how == "rows" else plan
 
     def wrong_elementwise(form, draft, site, **shape):
         odd = site.node.label in bad and how == "slope"
@@ -240,21 +242,22 @@ def test_sites_inside_of_bodies_and_functions(monkeypatch, bad, tensor):
 
 
 def test_units_that_got_a_factor_compare(monkeypatch):
-    """fold2 leaves a factor to what reads the activation: what is pooled has another name and another scale."""
-    layer = "p{0} = AveragePool<kernel_shape=[1, 1]>(h{0})  {1} = Conv<kernel_shape=[3, 3], pads=[1, 1, 1, 1]>(p{0}, w)"
-    steps = [layer.format(n, f"z{n}") + f"  h{n + 1} = PRelu(z{n}, a)" for n in range(3)]
-    body = "  ".join([*steps, layer.format(3, "y")])
-    slopes = np.array([1.5, -0.5, 2.0, 0.5], np.float32).reshape(4, 1, 1)
-    weights = {"w": (4, 4, 3, 3), "a": slopes}
-    model = from_text(body, "float[1, 4, 6, 6] h0", "float[1, 4, 6, 6] y", weights)
+    """fold2 puts a factor into the rows before: what they make has another name and another scale."""
+    layers = [
+        f"z{n} = Conv<kernel_shape=[1, 1]>(s{n}, w)  h{n} = PRelu(z{n}, a)  s{n + 1} = Tanh(h{n})" for n in range(3)
+    ]
+    body = "  ".join([*layers, "y = Neg(s3)"])
+    weights = {"w": (4, 4, 1, 1), "a": np.array([0.9, -0.5, -2.0, 0.5], np.float32).reshape(4, 1, 1)}
+    model = from_text(body, "float[1, 4, 6, 6] s0", "float[1, 4, 6, 6] y", weights)
     fold2 = catalogue._PLANNERS["fold2"]
 
     def wrong(draft, site):
-        return fold2(draft, other_slope(site) if site.y == "h2" else site)
+        plan = fold2(draft, site)
+        return off(plan, "w") if site.y == "h1" else plan
 
     monkeypatch.setattr(catalogue, "_PLANNERS", {**catalogue._PLANNERS, "fold2": wrong})
     with pytest.raises(onnx_prelu.CheckFailed) as caught:
         onnx_prelu.rewrite(model, form="fold2", providers=["cpu"])
     assert [site.form for site in caught.value.report.sites] == ["fold2"] * 3
     blame = caught.value.report.check[0].blame
-    assert (blame.tensor, blame.site) == ("p2", "n_h2")
+    assert (blame.tensor, blame.site) == ("z1", "n_h1")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.workflow import Job
+
 ROOT = Path(__file__).parents[1]
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
 
@@ -16,6 +18,8 @@ BLOCKS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "README.md").read_text(encodi
 def here(tmp_path):
     """A folder with the models that the README names, and the command on the path."""
     (tmp_path / "models").symlink_to(ROOT / "models")
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "onnx-prelu").symlink_to(ROOT)
     (tmp_path / "net.onnx").write_bytes((ROOT / "models" / "digits_prelu_matmul.onnx").read_bytes())
     return tmp_path
 
@@ -37,6 +41,18 @@ def test_ci_blocks_run(code, here):
     written = re.findall(r"rewrite \S+ (\S+)", code)
     assert written
     assert all((here / name).exists() for name in written)
+
+
+@pytest.mark.parametrize("workflow", [code for language, code in BLOCKS if language == "yaml"])
+def test_workflows_run(workflow, here):
+    """Step by step, as they stand there, but for the actions that make the workspace and a Python."""
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed, which reads workflows")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    (work,) = yaml.safe_load(workflow)["jobs"].values()
+    job = Job(here, {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)})
+    job.run(work["steps"])
+    assert job.said.splitlines()[-1] == "relu.onnx passed"
+    assert (here / "check.md").exists()
 
 
 def test_the_first_two_commands_set_up_and_run():

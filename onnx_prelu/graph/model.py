@@ -22,7 +22,7 @@ from .opsets import require_known_ops
 from .values import array
 from .walk import initializers, tensors
 
-__all__ = ["Model", "array", "load", "save", "serialized", "target", "tensors", "write_text"]
+__all__ = ["Model", "array", "load", "parsed", "save", "serialized", "target", "tensors", "write_text"]
 
 #: What protobuf can hold, in bytes.
 LIMIT = 2**31 - 1
@@ -87,12 +87,30 @@ def load(source: str | os.PathLike[str] | onnx.ModelProto | gs.Graph | Model) ->
         )
     path = Path(source)
     raw = _read(path)
+    return _vetted(Model(_proto(raw, str(path)), path.absolute().parent, path, raw), str(path))
+
+
+def parsed(raw: bytes, where: str) -> Model:
+    """A model from the bytes of a file that has no name, such as a pipe. It cannot have external data.
+
+    Args:
+        raw: The bytes. An untouched model is written as exactly these.
+        where: What to call it in errors.
+
+    Raises:
+        BadInput: As :func:`load`.
+    """
+    _require_size(raw, where)
+    return _vetted(Model(_proto(raw, where), raw=raw), where)
+
+
+def _proto(raw: bytes, where: str) -> onnx.ModelProto:
     proto = onnx.ModelProto()
     try:
         proto.ParseFromString(raw)
     except DecodeError:
-        raise _no_model(raw, "is no ONNX model, or only the beginning of one", str(path)) from None
-    return _vetted(Model(proto, path.absolute().parent, path, raw), str(path))
+        raise _no_model(raw, "is no ONNX model, or only the beginning of one", where) from None
+    return proto
 
 
 def _read(path: Path) -> bytes:
@@ -107,15 +125,17 @@ def _read(path: Path) -> bytes:
         raise BadInput(f"cannot be read ({error.strerror})", where=str(path), todo="check the path") from None
     except ValueError:
         raise BadInput("is not a file name", where=repr(str(path)), todo="check the path") from None
+    _require_size(raw, str(path))
+    return raw
+
+
+def _require_size(raw: bytes, where: str) -> None:
     if not raw:
-        raise BadInput("is empty", where=str(path), todo="export or copy the model again")
+        raise BadInput("is empty", where=where, todo="export or copy the model again")
     if len(raw) > LIMIT:
         raise BadInput(
-            "is larger than 2 GiB, which protobuf cannot read",
-            where=str(path),
-            todo="keep its weights as external data",
+            "is larger than 2 GiB, which protobuf cannot read", where=where, todo="keep its weights as external data"
         )
-    return raw
 
 
 def _no_model(raw: bytes | None, what: str, where: str) -> BadInput:

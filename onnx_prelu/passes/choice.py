@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..algebra.floats import Array
 from ..errors import Reason
 from .neighbours import Neighbour
 from .sites import Slope
+
+if TYPE_CHECKING:
+    from .drawing import Drawing
+
+_BINS = 24
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,7 @@ class SlopeSummary:
         zero: How many are 0.
         above_one: How many are above 1.
         count: How many there are.
+        histogram: How many lie in each of equally wide bins from ``low`` to ``high``; empty where all are equal.
     """
 
     shape: tuple[int, ...] | None
@@ -34,6 +42,7 @@ class SlopeSummary:
     zero: int
     above_one: int
     count: int
+    histogram: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, slope: Slope) -> SlopeSummary:
@@ -42,7 +51,16 @@ class SlopeSummary:
         if value is None or not value.size:
             return cls(None if value is None else value.shape, None, None, 0, 0, 0, 0)
         negative, zero, above_one = (int(np.sum(found)) for found in (value < 0, value == 0, value > 1))
-        return cls(value.shape, float(value.min()), float(value.max()), negative, zero, above_one, value.size)
+        low, high = float(value.min()), float(value.max())
+        return cls(value.shape, low, high, negative, zero, above_one, value.size, _histogram(value, low, high))
+
+
+def _histogram(value: Array, low: float, high: float) -> tuple[int, ...]:
+    width = high - low
+    if not 0 < width < np.inf:
+        return ()
+    bins = np.minimum((value.ravel() - low) / width * _BINS, _BINS - 1).astype(np.intp)
+    return tuple(np.bincount(bins, minlength=_BINS).tolist())
 
 
 @dataclass(frozen=True)
@@ -66,6 +84,7 @@ class Choice:
         consumers: What reads the site (``inspect``).
         predicted: For each possible form, by how much the model's costs would grow if this site alone took it
             (``inspect``).
+        drawing: What stood there and what stands there now, where a form was put in.
     """
 
     node: str
@@ -83,3 +102,4 @@ class Choice:
     producer: Neighbour | None = None
     consumers: tuple[Neighbour, ...] = ()
     predicted: Mapping[str, Mapping[str, int | None]] = field(default_factory=lambda: MappingProxyType({}))
+    drawing: Drawing | None = None

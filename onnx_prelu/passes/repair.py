@@ -82,7 +82,9 @@ def _right(draft: Draft, site: Site, slope: Array) -> Array:
 
 def _with_slope(draft: Draft, site: Site, slope: Array) -> Edit:
     names, old = Names(draft.index), site.node.inputs[1]
-    change = Change(site.node, 1, Weight.of(slope.astype(draft.constants.need(old, "slope", site.node).dtype)))
+    stored = draft.constants.get(old)  # one that comes through a DequantizeLinear, too: the new one is a float
+    assert stored is not None
+    change = Change(site.node, 1, Weight.of(slope.astype(stored.dtype)))
     name = names.new(old, "repaired")
     node = rewired(site.node, [change], {change: name}, {})
     return Edit({site.node: (node,)}, {name: NewConstant(change.weight, old)})

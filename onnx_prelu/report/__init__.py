@@ -1,1 +1,1 @@
-"""A Report in, text out: nothing here computes a number."""
+"""A Report in, text out: nothing here computes a number but budgets.py, which divides those of two reports."""

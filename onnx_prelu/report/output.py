@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
+from ..errors import BadUsage
 from .terminal import text
 from .write import claim, json_text, write
 
@@ -29,11 +30,13 @@ class Output:
             error, if that is a terminal.
         quiet: No page for people and no progress.
         files: Report files to write.
+        taken: Standard output holds a model. The page for people then goes where it goes with JSON.
     """
 
     as_json: bool
     quiet: bool
     files: tuple[Path, ...]
+    taken: bool = False
 
     def claim(self, *models: Path) -> Output:
         """Make sure, before any work, that the report files can be written and are none of ``models``.
@@ -42,6 +45,20 @@ class Output:
             BadUsage: One of them cannot, or is.
         """
         return replace(self, files=tuple(claim(file, protect=models) for file in self.files))
+
+    def beside_a_model(self) -> Output:
+        """The same, where standard output holds a model.
+
+        Raises:
+            BadUsage: JSON was to go there too.
+        """
+        if self.as_json:
+            raise BadUsage(
+                "the model and the report cannot both go to standard output",
+                where="--json",
+                todo="use --report FILE.json",
+            )
+        return replace(self, taken=True)
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[str], None] | None]:
@@ -68,8 +85,9 @@ class Output:
             write(report, file)
         if self.as_json:
             _print(json_text(report), sys.stdout)
-        if not self.quiet and (sys.stderr.isatty() or not self.as_json):
-            stream = sys.stderr if self.as_json else sys.stdout
+        taken = self.as_json or self.taken
+        if not self.quiet and (sys.stderr.isatty() or not taken):
+            stream = sys.stderr if taken else sys.stdout
             _print(text(report, Console(file=stream)), stream)
 
 

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 from . import words
 from .around import sites_around
 from .changed import changes, changes_in_words
+from .entries import verdicts
 from .quantized import int8_table
 from .tables import Column, Lines, Section, Table
 from .timings import beyond_latency, latencies
 from .tuned import tuning_lines
-from .verdicts import Line, check_lines
+from .verdicts import Line, Mood, check_lines
 
 if TYPE_CHECKING:
     from ..measure.costs.cost import Cost
     from ..passes.choice import Choice
+    from .budgets import Judged
     from .report import Report
 
 FULL_LIST = 20
@@ -43,6 +45,8 @@ def sections(report: Report) -> Iterator[Section]:
         yield from _sites(report.sites, head, tell)
         if inspected and len(report.sites) <= FULL_LIST:
             yield from sites_around(report.sites)
+    if report.entries is not None:
+        yield verdicts(report.entries)
     if report.tuning is not None:
         yield Lines("Tuning", tuple(tuning_lines(report.tuning)))
     if report.int8 is not None:
@@ -55,13 +59,28 @@ def sections(report: Report) -> Iterator[Section]:
         yield Lines("Check", tuple(line for check in report.check for line in check_lines(check)))
     yield from latencies(report)
     yield from beyond_latency(report)
+    if report.budgets:
+        yield _budgets(report.budgets)
     if report.notes:
         yield Lines("Notes", tuple(Line(note) for note in report.notes))
+
+
+def _budgets(budgets: Sequence[Judged]) -> Lines:
+    moods: dict[str, Mood] = {"held": "good", "broken": "bad", "not_run": "open"}
+    said = {"held": "held", "broken": "broken", "not_run": "not judged"}
+    lines = []
+    for each in budgets:
+        ratio = "" if each.reason or each.ratio is None else f"{each.ratio:.3f} of the baseline"
+        lines.append(Line(f"{each.budget} {said[each.status]}: {each.reason or ratio}", mood=moods[each.status]))
+    return Lines("Budgets", tuple(lines))
 
 
 def _outcome(report: Report) -> str:
     if report.unmet and report.command == "rewrite":
         return "not met, nothing was written"
+    if report.entries is not None:
+        passed = sum(entry.exit_code == 0 for entry in report.entries)
+        return f"{passed:,} of {words.counted(len(report.entries), 'pair')} passed"
     if report.exit_code:
         return "not run" if report.exit_code == 3 else "failed"
     if report.diff is not None:

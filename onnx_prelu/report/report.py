@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .entries import failure, worst
+
 if TYPE_CHECKING:
     from ..measure.changes.change import Diff
     from ..measure.checking.check import Check
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from ..passes.choice import Choice
     from ..tuning.fast import Tuning
     from ..tuning.int8 import Int8
+    from .budgets import Judged
+    from .entries import Entry
 
 SCHEMA_VERSION = "1"
 
@@ -32,8 +36,8 @@ class Report:
     """The parts that a command has; a part that it does not have is None.
 
     Attributes:
-        command: ``"inspect"``, ``"rewrite"``, ``"check"``, ``"bench"`` or ``"diff"``.
-        model: The model's path, or its graph's name where it came from memory.
+        command: ``"inspect"``, ``"rewrite"``, ``"check"``, ``"bench"``, ``"diff"`` or ``"check-all"``.
+        model: The model's path, or its graph's name where it came from memory; of ``check-all`` the manifest's path.
         against: The second model of ``check``, ``bench`` and ``diff``; where ``bench`` has more, all of them.
         to: Where it went: ``"relu"`` or ``"prelu"`` (what ``auto`` came to), ``"fast"``, or a target's name.
         sites: What was decided at each site, in graph order.
@@ -48,7 +52,9 @@ class Report:
         tuning: How the forms of ``--to fast`` were decided.
         int8: How the form to quantize was chosen.
         diff: What changed from the first model to the second.
+        entries: What came of each pair of ``check-all``.
         unmet: Why the request could not be met (``--strict``, a target), or None.
+        budgets: What became of each budget (``--fail-on``), one entry a budget and, of a latency, provider.
     """
 
     command: str
@@ -68,25 +74,31 @@ class Report:
     tuning: Tuning | None = None
     int8: Int8 | None = None
     diff: Diff | None = None
+    budgets: tuple[Judged, ...] | None = None
+    entries: tuple[Entry, ...] | None = None
 
     @property
     def passed(self) -> bool:
-        """True where no check failed, every required provider ran, and the request was met."""
+        """True where no check failed, every required provider ran, the request was met, and so were the budgets."""
         return self.exit_code == 0
 
     @property
     def exit_code(self) -> int:
-        """1 where a check failed or the request was not met, else 3 where a required provider did not run.
+        """1 where a check failed, a budget or the request was not met, else 3 where a required provider did not run.
 
-        0 otherwise. A request that makes no sense is exit code 2 and has no report.
+        0 otherwise. A request that makes no sense is exit code 2 and has no report. Of many pairs it is the worst.
         """
-        if self._failed() or self.unmet:
+        if self.entries is not None:
+            return worst(self.entries)
+        if self._failed() or self.unmet or self._broken():
             return 1
         return 3 if self._not_run() else 0
 
     @property
     def failure(self) -> str | None:
         """The one line that says why :attr:`exit_code` is not 0; None where it is."""
+        if self.entries is not None:
+            return failure(self.entries)
         if failed := self._failed():
             first = failed[0]
             begins = first.blame.sentence() if first.blame is not None else None
@@ -94,6 +106,9 @@ class Report:
             return _and_more(f"the check failed on {first.provider}: {reason}", failed)
         if self.unmet:
             return self.unmet
+        if broken := self._broken():
+            more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
+            return f"budget {broken[0].budget} is broken: {broken[0].reason}{more}"
         if not_run := self._not_run():
             line = _and_more(f"{not_run[0].provider} could not run: {not_run[0].reason}", not_run)
             return f"{line}; --no-check writes the model unchecked" if self._can_go_unchecked() else line
@@ -122,7 +137,7 @@ class Report:
             "before": None if self.before is None else self.before.to_dict(),
             "after": None if self.after is None else self.after.to_dict(),
         }
-        for name in ("check", "latency", "start", "throughput", "profile"):
+        for name in ("check", "latency", "start", "throughput", "profile", "budgets", "entries"):
             results = getattr(self, name)
             parts[name] = None if results is None else [result.to_dict() for result in results]
         present = {key: part for key, part in parts.items() if part is not None}
@@ -133,12 +148,17 @@ class Report:
     def _failed(self) -> list[Check]:
         return [check for check in self.check or () if check.status == "failed"]
 
+    def _broken(self) -> list[Judged]:
+        return [each for each in self.budgets or () if each.status == "broken"]
+
     def _not_run(self) -> list[Check | Latency]:
         results: list[Check | Latency] = [*(self.check or ()), *(self.latency or ())]
         return [result for result in results if result.required and result.status == "not_run"]
 
     def _can_go_unchecked(self) -> bool:
-        return self.command == "rewrite" and bool(self.check)
+        """Whether leaving the check out would help: not where a provider ran, and took too few nodes."""
+        ran = any(check.elsewhere for check in self.check or ())
+        return self.command == "rewrite" and bool(self.check) and not ran
 
 
 def version() -> str:
@@ -171,6 +191,7 @@ def _site(choice: Choice) -> dict[str, Any]:
         "producer": None if choice.producer is None else asdict(choice.producer),
         "consumers": [asdict(consumer) for consumer in choice.consumers],
         "predicted": choice.predicted,
+        "drawing": None if choice.drawing is None else asdict(choice.drawing),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -20,14 +21,21 @@ def tuning_lines(tuning: Tuning) -> Iterator[Line]:
     """By what it was decided, what it came to, and the tries that say so."""
     yield Line(_by(tuning))
     if tuning.kept_input:
-        why = "nothing was clearly faster" if tuning.by == "measurement" else "nothing is likely to be faster"
+        why = (
+            "nothing was clearly faster until then"
+            if tuning.interrupted
+            else "nothing was clearly faster"
+            if tuning.by == "measurement"
+            else "nothing is likely to be faster"
+        )
         yield Line(f"the input stays as it is: {why}", level=1)
     elif tuning.forms:
         counts = Counter(tuning.forms.values()).most_common()
         yield Line(", ".join(f"{form} at {words.counted(count, 'site')}" for form, count in counts), level=1)
     if tuning.layout:
         yield Line(f"layout: {', '.join(tuning.layout)}", level=1)
-    best = sorted(tuning.tried, key=lambda trial: float(trial["ratio"]))[:_SHOWN]
+    ran = [trial for trial in tuning.tried if math.isfinite(trial["ratio"])]
+    best = sorted(ran, key=lambda trial: float(trial["ratio"]))[:_SHOWN]
     for trial in best:
         ratio = f"{trial['ratio']:.3f} [{trial['low']:.3f}, {trial['high']:.3f}]"
         yield Line(f"{trial['what']}: {ratio} of {trial['against']}", level=1)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from ..measure.providers.placement import listed
 from . import words
 
 if TYPE_CHECKING:
@@ -67,7 +69,23 @@ def _details(check: Check) -> Iterator[str]:
     if check.nodes is not None and len(check.nodes) > 1:
         taken = ", ".join(f"{count:,} by {provider}" for provider, count in check.nodes.items())
         yield f"nodes of the second model taken: {taken}"
+        yield from _sites_there(check)
+    if check.elsewhere and check.status == "passed":
+        yield f"not on {check.provider}: {listed(check.elsewhere)}"
     yield from check.notes
+
+
+def _sites_there(check: Check) -> Iterator[str]:
+    """Where the nodes at the rewritten sites ran, as far as that is told; a layer between two sites is of both."""
+    if not check.site_nodes:
+        return
+    ran = Counter[str]()
+    for site in check.site_nodes:
+        ran.update(site.ran_on)
+    untold = sum(site.untold for site in check.site_nodes)
+    there = [f"{count:,} by {provider}" for provider, count in ran.items()]
+    rest = [f"{untold:,} not told of"] if untold else []
+    yield f"nodes put in or changed at the sites: {', '.join(there + rest)}"
 
 
 def _fewest(spread: Sequence[Spread]) -> str:

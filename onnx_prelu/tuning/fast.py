@@ -21,7 +21,8 @@ from ..measure.inputs.draw import InputOptions
 from ..measure.latency.race import race
 from ..measure.latency.setting import Setting, prepared
 from ..measure.latency.timing import CannotTime
-from ..measure.providers.installed import onnxruntime, release, short
+from ..measure.providers.installed import onnxruntime, release
+from ..measure.providers.names import short
 from ..measure.providers.runtime import CannotRun
 from ..passes.catalogue import FAST_PLANNERS
 from ..passes.choose import SIMPLER, Policy
@@ -98,6 +99,7 @@ class Tuning:
         budget_s: Seconds that were allowed; None where nothing was measured.
         seconds: Seconds that it took.
         tried: What was tried against what, with the ratio of times and its interval.
+        interrupted: True if the user stopped the search: what was best until then was taken.
         notes: Sentences for the reader.
     """
 
@@ -113,6 +115,7 @@ class Tuning:
     budget_s: float | None = None
     seconds: float | None = None
     tried: tuple[dict[str, Any], ...] = ()
+    interrupted: bool = False
     notes: tuple[str, ...] = ()
 
     def of(self, remade: Remade) -> Tuning:
@@ -188,7 +191,7 @@ class Fast:
         Raises:
             BadUsage: It cannot be written there.
         """
-        if self.wishes.plan is not None and tuning.by != "plan":
+        if self.wishes.plan is not None and tuning.by != "plan" and not tuning.interrupted:
             forms = {choice.node: choice.form or "prelu" for choice in remade.choices}
             decisions = Decisions(tuning.layout, forms)
             about = (self.release, tuning.runtime, tuning.machine)
@@ -228,7 +231,7 @@ class Fast:
     ) -> tuple[Remade, Tuning]:
         remade = self.remade(decisions) if decisions is not None else self.make(_NOTHING, layout=())
         if tuned is not None and tuned.interrupted:
-            notes = (*notes, "tuning was interrupted: this is the best that was found until then")
+            notes = (*notes, "tuning was interrupted: this is the best that was found until then, and no plan is kept")
         return remade, Tuning(
             by=by,
             runtime=runtime(),
@@ -242,6 +245,7 @@ class Fast:
             budget_s=None if tuned is None else self.wishes.budget,
             seconds=None if tuned is None else tuned.seconds,
             tried=() if tuned is None else tuple(_trial(trial) for trial in tuned.trials),
+            interrupted=tuned is not None and tuned.interrupted,
             notes=notes,
         )
 

@@ -40,6 +40,19 @@ def test_requests(providers, expected):
     assert list(requests(providers)) == [Request(e, True) if isinstance(e, str) else e for e in expected]
 
 
+@pytest.mark.parametrize(
+    ("providers", "whole", "expected"),
+    [
+        (None, "CUDAExecutionProvider", [Request("cpu", True), Request("cuda", True, True)]),
+        (None, "Dml", [Request("cpu", True), Request("cuda", False), Request("Dml", True, True)]),
+        (["cuda"], "CPU", [Request("cuda", True), Request("cpu", True, True)]),
+        (["cuda", "DmlExecutionProvider"], "dml", [Request("cuda", True), Request("DmlExecutionProvider", True, True)]),
+    ],
+)
+def test_a_provider_that_has_to_take_all_nodes_is_required(providers, whole, expected):
+    assert list(requests(providers, whole)) == expected
+
+
 @pytest.mark.parametrize("provider", ["cpu", "CPUExecutionProvider", "reference"])
 def test_runs(provider):
     runner = open_runner(model(TWO_NODES), provider)
@@ -49,6 +62,7 @@ def test_runs(provider):
     assert runner.provider == ("reference" if provider == "reference" else "cpu")
     tells = provider != "reference" and release() >= (1, 24)
     assert runner.nodes == ({"CPUExecutionProvider": 2} if tells else None)
+    assert runner.elsewhere == ()
     assert (runner.session is None) == (provider == "reference")
 
 
@@ -113,7 +127,8 @@ class FakeSession:
         return list(self.providers)
 
     def get_provider_graph_assignment_info(self):
-        return [SimpleNamespace(ep_name=name, get_nodes=lambda n=n: [None] * n) for name, n in self.assigned]
+        node = SimpleNamespace(name="n", op_type="Relu")
+        return [SimpleNamespace(ep_name=name, get_nodes=lambda n=n: [node] * n) for name, n in self.assigned]
 
     def get_inputs(self):
         return [SimpleNamespace(name="x", type="tensor(float)")]
@@ -186,6 +201,7 @@ def test_a_provider_that_takes_part(cuda):
     cuda(FakeSession)
     runner = open_runner(model(TWO_NODES), "CUDAExecutionProvider")
     assert (runner.provider, runner.nodes) == ("cuda", {"CUDAExecutionProvider": 2, "CPUExecutionProvider": 1})
+    assert [str(node) for node in runner.elsewhere] == ["'n' (Relu) by CPUExecutionProvider"]
     (name, settings), other = FakeSession.last.asked
     assert (name, settings["use_tf32"], other) == ("CUDAExecutionProvider", "0", "CPUExecutionProvider")
     assert FakeSession.last.options.use_deterministic_compute

@@ -111,6 +111,11 @@ REFUSALS = {
         "poolsplit", net(HALF, inputs="float[2,32,9,9] x", weights={"A": (32, 1, 3, 3)},
                          body="z = Conv <group = 32> (x, A, b)" + CONV[17:] + "y = Conv(p, V)"),
         "group-layout", "n_z"),
+    "poolsplit, windows over the units": (
+        "poolsplit", net(HALF, body="z = MatMul(x, A)  h = PRelu(z, a)  p = MaxPool <kernel_shape = [2, 1]> (h)  "
+                         "y = MatMul(p, V)", inputs="float[2,3,9,8] x",
+                         weights={"A": (8, 32), "a": HALF, "V": (32, 4)}),
+        "between-not-linear", "n_p"),
     "ext0, no slope below 0": ("ext0", net(slopes(0, 6)), "one-sign", "n_h"),
     "ext0, too many rows": ("ext0", net(HALF), "channel-count", "n_h"),
     "ext0, a Gemm reads it": (

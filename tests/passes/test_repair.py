@@ -191,6 +191,19 @@ def test_a_pattern_that_means_no_site_is_still_an_error():
         api.rewrite(model(PER_CHANNEL), fix_slopes=True, only=["nothing"])
 
 
+@pytest.mark.parametrize("shape", [(3,), (3, 4, 1)])
+def test_a_quantized_slope_is_repaired_as_a_float(shape):
+    proto = model(0.5, nodes="a = DequantizeLinear(q, s)  h = PRelu(x, a)")
+    levels = np.broadcast_to(np.int8([1, -2, 6]).reshape(-1, *[1] * (len(shape) - 1)), shape)
+    proto.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.ascontiguousarray(levels), "q"))
+    proto.graph.initializer.append(numpy_helper.from_array(np.float32(0.25), "s"))
+    found = repair_slopes(load(proto))
+    (slope,) = slopes(found.model.proto)
+    np.testing.assert_array_equal(slope, PER_CHANNEL.reshape(3, 1, 1))
+    v = RNG.normal(size=(2, 3, 4, 5)).astype(np.float32)
+    np.testing.assert_array_equal(run(found.model.proto, {"x": v})[0], prelu(v, slope))
+
+
 def test_in_ir_3_a_repaired_slope_is_listed():
     result = repair_slopes(load(model(PER_CHANNEL, ir=3, opset=8))).model.proto
     assert [value.name for value in result.graph.input] == ["x", "a/repaired"]

@@ -11,8 +11,12 @@ from onnx_prelu.measure.latency.by_op import OpTime, Profile
 from onnx_prelu.measure.latency.start import Start
 from onnx_prelu.measure.latency.throughput import Throughput
 from onnx_prelu.passes.choice import Choice, SlopeSummary
+from onnx_prelu.passes.drawing import Drawing, Drawn
 from onnx_prelu.passes.neighbours import Neighbour
+from onnx_prelu.report.budgets import Judged
 from onnx_prelu.report.report import Report
+from onnx_prelu.tuning.fast import Tuning
+from onnx_prelu.tuning.int8 import Candidate, Int8
 
 SHARED = Reason("shared-producer", "its producer 'fc1' is also read by 'add1'; mirror applies", "fc1")
 ENLARGED = Reason("slope-enlarges", "the slope (3,) makes (1, 3, 1, 1) larger; give it the shape (3, 1, 1)", "act2")
@@ -22,14 +26,31 @@ OTHER = Reason("other-slope", "identity has slope 1, and the slope here is -0.31
 WIDER = {"nodes": 0, "parameters": 4_752, "weight_bytes": 19_008, "file_bytes": 19_100, "macs": None}
 MORE_NODES = {"nodes": 4, "parameters": -1, "weight_bytes": -4, "file_bytes": 296, "macs": 0}
 
+DRAWING = Drawing(
+    before=(
+        Drawn("fc0", "Gemm", ("x",), ("fc0.y",), ((64, 32), (64,)), "layer"),
+        Drawn("act0", "PRelu", ("fc0.y",), ("act0.y",), ((64,),), "site"),
+        Drawn("fc1", "Gemm", ("act0.y",), ("fc1.y",), ((8, 64),), "layer"),
+        Drawn("x", "input", (), ("x",)),
+        Drawn("fc1.y", "output", ("fc1.y",), ()),
+    ),
+    after=(
+        Drawn("fc0", "Gemm", ("x",), ("fc0.y/split",), ((128, 32), (128,)), "layer"),
+        Drawn("act0/relu", "Relu", ("fc0.y/split",), ("act0.y/split",), (), "site"),
+        Drawn("fc1", "Gemm", ("act0.y/split",), ("fc1.y",), ((8, 128),), "layer"),
+        Drawn("x", "input", (), ("x",)),
+        Drawn("fc1.y", "output", ("fc1.y",), ()),
+    ),
+)
 SPLIT = Choice(
     "act0",
     "split",
     refused=False,
     reason=None,
     spelling="PRelu(x, c)",
-    slope=SlopeSummary((64,), -0.3123, 1.7, 12, 1, 3, 64),
+    slope=SlopeSummary((64,), -0.3123, 1.7, 12, 1, 3, 64, (12, 0, 1, 40, 8, 3)),
     exactness="rounding",
+    drawing=DRAWING,
 )
 MIRROR = Choice(
     "act1",
@@ -116,12 +137,23 @@ NEAR = Output(
     "float32",
     (8, 10),
     TOLERANCE,
-    Difference(compared=720, unequal=311, max_abs=3.14e-07, max_rel=2.2e-07, max_ulp=80.0, excess=0.0213, where=(3, 1)),
+    Difference(
+        compared=720,
+        unequal=311,
+        max_abs=3.14e-07,
+        max_rel=2.2e-07,
+        max_ulp=80.0,
+        excess=0.0213,
+        where=(3, 1),
+        spots=((0.0, 0.0213), (0.004, 0.0)),
+    ),
 )
 NEARER = replace(NEAR, name="features", difference=replace(NEAR.difference, excess=0.001, max_abs=1e-8))
 FAR = replace(
     NEAR,
-    difference=replace(NEAR.difference, max_abs=0.3, max_rel=0.79, excess=4.2e4),
+    difference=replace(
+        NEAR.difference, max_abs=0.3, max_rel=0.79, excess=4.2e4, spots=((0.0, 4.2e4), (float("inf"), 0.3))
+    ),
     failure="differs by up to 0.3, 4.2e+04 times what is allowed at [0, 4]",
 )
 PASSED = Check(
@@ -172,6 +204,48 @@ FAILED = replace(
     ),
 )
 UNRUN = Check("cuda", "not_run", required=False, reason="no CUDA device was found")
+
+HELD = Judged("nodes>1", "held", baseline=10, now=10, ratio=1.0)
+BROKEN = Judged(
+    "file_bytes>1.1",
+    "broken",
+    baseline=165_335,
+    now=198_402,
+    ratio=1.2,
+    reason="file_bytes is 1.200 times the baseline's: 198.4 kB against 165.3 kB; 1.1 is allowed",
+)
+UNJUDGED = Judged("latency>1.05", "not_run", reason="the check failed, so nothing was timed")
+IN_TIME = Judged("latency>1.05", "held", "cpu", baseline=0.14, now=0.1449, ratio=1.035, noise=0.02)
+
+TUNING = Tuning(
+    by="measurement",
+    runtime="ONNX Runtime 1.32.0",
+    machine="a processor",
+    provider="cpu",
+    threads=1,
+    layout=("fill-channels",),
+    places=("conv0: 30 channels became 32",),
+    forms={"act0": "split", "act1": "mirror"},
+    kept_input=False,
+    budget_s=60.0,
+    seconds=12.3,
+    tried=({"what": "split at 2 sites", "against": "the input", "ratio": 0.8, "low": 0.79, "high": 0.82},),
+    notes=("skip did not fit into the size that is allowed",),
+)
+INT8 = Int8(
+    candidates=(
+        Candidate("as it is", 31.2, 0.5, 1.0, 1.0, 1.0),
+        Candidate("split", 33.9, 0.41, 0.82, 0.8, 0.85, chosen=True),
+        Candidate("gauge", reason="it does not apply at 'act0'"),
+    ),
+    calibrated=32,
+    judged=16,
+    by_channel=True,
+    min_sqnr=None,
+    runtime="ONNX Runtime 1.32.0",
+    provider="cpu",
+    threads=1,
+)
 
 REPORTS = {
     "rewrite": Report(
@@ -255,6 +329,18 @@ REPORTS = {
         throughput=THROUGHPUT,
         profile=PROFILES,
     ),
+    "budgets": Report(
+        "check",
+        "a.onnx",
+        against="b.onnx",
+        before=BEFORE,
+        after=AFTER,
+        check=(PASSED,),
+        latency=(FASTER,),
+        budgets=(IN_TIME, BROKEN, HELD),
+    ),
+    "fast": Report("rewrite", "net.onnx", to="fast", sites=(SPLIT, MIRROR), tuning=TUNING),
+    "int8": Report("rewrite", "net.onnx", to="int8", sites=(SPLIT,), int8=INT8),
     "several": Report(
         "bench",
         "a.onnx",

@@ -3,7 +3,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from examples import AFTER, BEFORE, FAILED, FASTER, PASSED, REFUSED, REPORTS, SPLIT, UNRUN, UNTIMED
+from examples import (
+    AFTER,
+    BEFORE,
+    BROKEN,
+    FAILED,
+    FASTER,
+    HELD,
+    PASSED,
+    REFUSED,
+    REPORTS,
+    SPLIT,
+    UNJUDGED,
+    UNRUN,
+    UNTIMED,
+)
 
 from onnx_prelu.report.report import Report
 
@@ -19,6 +33,9 @@ ALWAYS = {"schema_version", "tool", "command", "model", "notes", "exit_code", "f
         ("bench", {"against", "latency"}),
         ("full", {"against", "latency", "start", "throughput", "profile"}),
         ("nothing", {"to", "sites"}),
+        ("fast", {"to", "sites", "tuning"}),
+        ("int8", {"to", "sites", "int8"}),
+        ("budgets", {"against", "before", "after", "check", "latency", "budgets"}),
     ],
 )
 def test_parts_that_a_command_does_not_have_are_absent(name, keys):
@@ -45,6 +62,7 @@ def test_a_site():
             "spelling": "PRelu(x, c)",
             "slope": {
                 "shape": [3], "low": 0.1, "high": 0.9, "negative": 0, "zero": 0, "above_one": 0, "count": 3,
+                "histogram": [],
             },
             "exactness": None,
             "possible": [],
@@ -52,6 +70,7 @@ def test_a_site():
             "producer": None,
             "consumers": [],
             "predicted": {},
+            "drawing": None,
         }
     ]  # fmt: skip
 
@@ -74,14 +93,33 @@ def test_a_number_that_is_not_finite_is_null_wherever_it_stands(value):
     assert read["latency"][0]["noise"] is None
 
 
+def with_macs(value):
+    return Report("bench", "a.onnx", before=replace(BEFORE, macs=value)).to_dict()["before"]["macs"]
+
+
+def with_max_abs(value):
+    return Report("check", "a.onnx", check=(replace(PASSED, max_abs=value),)).to_dict()["check"][0]["max_abs"]
+
+
+def with_spots(value):
+    output = replace(PASSED.outputs[0], difference=replace(PASSED.outputs[0].difference, spots=value))
+    (check,) = Report("check", "a.onnx", check=(replace(PASSED, outputs=(output,)),)).to_dict()["check"]
+    return check["outputs"][0]["difference"]["spots"]
+
+
 @pytest.mark.parametrize(
-    ("value", "plain"),
-    [(np.int64(3), 3), (np.float32(0.25), 0.25), (np.array([1, 2]), [1, 2]), (np.array([np.inf, 1.0]), [None, 1.0])],
-)  # fmt: skip
-def test_numpy_becomes_plain(value, plain):
-    read = Report("bench", "a.onnx", before=replace(BEFORE, macs=value)).to_dict()["before"]["macs"]
-    assert read == plain
-    assert type(read) is type(plain)
+    ("read", "value", "plain"),
+    [
+        (with_macs, np.int64(3), 3),
+        (with_max_abs, np.float32(0.25), 0.25),
+        (with_spots, np.array([[1.0, 2.0]]), [[1.0, 2.0]]),
+        (with_spots, np.array([[np.inf, 1.0]]), [[None, 1.0]]),
+    ],
+)
+def test_numpy_becomes_plain(read, value, plain):
+    found = read(value)
+    assert found == plain
+    assert type(found) is type(plain)
 
 
 def test_an_infinite_difference_is_null():
@@ -139,6 +177,22 @@ REQUIRED_CUDA = replace(UNTIMED, required=True)
         (Report("rewrite", "a", unmet="act stays"), 1, "act stays"),
         (Report("rewrite", "a", unmet="act stays", latency=(REQUIRED_CUDA,)), 1, "act stays"),
         (Report("rewrite", "a", before=BEFORE, after=AFTER), 0, None),
+        (Report("check", "a", check=(PASSED,), budgets=(HELD, UNJUDGED)), 0, None),
+        (
+            Report("check", "a", check=(PASSED, REQUIRED_UNRUN), budgets=(HELD, BROKEN)),
+            1,
+            f"budget file_bytes>1.1 is broken: {BROKEN.reason}",
+        ),
+        (
+            Report("check", "a", check=(FAILED,), budgets=(BROKEN, BROKEN)),
+            1,
+            f"the check failed on cpu: {FAILED.reason}",
+        ),
+        (
+            Report("check", "a", budgets=(BROKEN, BROKEN)),
+            1,
+            f"budget file_bytes>1.1 is broken: {BROKEN.reason} (and 1 more)",
+        ),
     ],
 )  # fmt: skip
 def test_exit_code_and_its_line(report, exit_code, failure):

@@ -22,6 +22,21 @@ def test_the_ending_says_the_format(tmp_path):
     assert (tmp_path / "r.MD").read_text(encoding="utf-8") == markdown(REPORT)
 
 
+def test_markdown_goes_to_the_summary_of_a_github_step_too(tmp_path, monkeypatch):
+    summary = tmp_path / "summary"
+    summary.write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    for ending in (".json", ".md", ".xml", ".html"):
+        write(REPORT, tmp_path / f"r{ending}")
+    assert summary.read_text(encoding="utf-8") == "before\n" + markdown(REPORT)
+
+
+def test_a_summary_that_cannot_be_written_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path))
+    with pytest.raises(BadUsage, match=r"\$GITHUB_STEP_SUMMARY cannot be written: Is a directory; unset it"):
+        write(REPORT, tmp_path / "r.md")
+
+
 def test_json_keeps_the_order_of_the_keys():
     assert list(json.loads(json_text(REPORT))) == list(REPORT.to_dict())
 
@@ -29,7 +44,7 @@ def test_json_keeps_the_order_of_the_keys():
 @pytest.mark.parametrize("ending", [".txt", ".onnx", ".json.gz", ""])
 @pytest.mark.parametrize("act", [lambda path: write(REPORT, path), lambda path: claim(path, protect=())])
 def test_an_unknown_ending_is_refused(act, ending, tmp_path):
-    with pytest.raises(BadUsage, match=r"no report format for .*; use \.json or \.md"):
+    with pytest.raises(BadUsage, match=r"no report format for .*; use \.json, \.md, \.xml or \.html"):
         act(tmp_path / f"r{ending}")
     assert list(tmp_path.iterdir()) == []
 

@@ -44,7 +44,8 @@ def test_the_chosen_form_is_written_in_float_and_in_int8(tmp_path):
     (chosen,) = (each for each in table.values() if each.chosen)
     assert {"as it is", "split", "skip", "max", "mirror"} <= set(table)
     assert chosen.ratio == min(each.ratio for each in table.values() if each.ratio is not None)
-    assert {site.form for site in done.report.sites} == {None if chosen.form == "as it is" else chosen.form}
+    taken = {site.form for site in done.report.sites} - {None}  # a site may refuse the form, and stays
+    assert taken == ({chosen.form} - {"as it is"})
     assert onnx.load(out) == done.quantized
     images = np.load(DATA)["image"][225:]
     wanted, found = (

@@ -194,3 +194,35 @@ def test_several_sizes_are_tuned_for(monkeypatch):
     assert set(sizes) == {1, 32}
     assert report.tuning.kept_input  # twice as fast at 1 and 2.2 times as slow at 32
     assert report.tuning.tried[0]["ratio"] == pytest.approx(1.1**0.5)
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        ({"to": "relu", "exact": True}, "--exact has no meaning here: it is about --to fast"),
+        ({"to": "prelu", "plan": "p.json"}, "--plan has no meaning here"),
+        ({"to": "fast", "form": "max", "plan": "p.json"}, "--plan has no meaning here: --form says the form"),
+        ({"tune": False, "layout": False}, "--no-tune, --no-layout has no meaning here"),
+        ({"to": "relu", "purpose": "int8"}, "--for int8 chooses the form, and --to relu asks for one"),
+    ],
+)
+def test_an_option_that_would_be_passed_over_is_refused(wish, said):
+    with pytest.raises(BadUsage, match=said):
+        onnx_prelu.rewrite(CNN, **wish)
+
+
+def test_an_interrupted_search_keeps_no_plan(tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fast, "_timed", interrupted)
+    plan = tmp_path / "plan.json"
+    report = onnx_prelu.rewrite(CNN, to="fast", plan=plan).report
+    assert report.tuning.interrupted
+    assert not plan.exists()
+
+
+def test_units_are_watched_under_their_own_names_behind_layout_rules():
+    report = onnx_prelu.rewrite(mlp(), to="fast", tune=False).report
+    assert report.tuning.layout == ("lift-matmul",)
+    assert not any("not known:" in note for note in report.check[0].notes)

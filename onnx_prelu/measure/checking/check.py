@@ -15,17 +15,22 @@ from ...graph.types import infer
 from ..inputs.draw import Feeds, InputOptions, draw, require_sensible
 from ..inputs.dtypes import is_float
 from ..providers.installed import release
+from ..providers.placement import Placed, listed
 from ..providers.runtime import CannotRun, Request, Runner, open_runner, requests
 from .blame import Blame, Case, Inside, of_pairs, worst
 from .compare import Difference
 from .interface import difference
 from .judge import Limits, Output, judge, repeats
 from .pairs import Pair, PairResult, compare_pair
+from .site_nodes import PutIn, SiteNodes, site_nodes
 from .tolerance import Tolerance
 from .trials import Trial, outside_patterns, trials
 from .watch import Spread, Watch, spreads
 
-__all__ = ["Blame", "Check", "Inside", "Output", "Pair", "PairResult", "Spread", "Tolerance", "Watch", "check"]
+__all__ = [
+    "Blame", "Check", "Inside", "Output", "Pair", "PairResult", "PutIn", "SiteNodes", "Spread", "Tolerance", "Watch",
+    "check",
+]  # fmt: skip
 
 Status = Literal["passed", "failed", "not_run"]
 
@@ -57,6 +62,8 @@ class Check:
         pairs: Each rewritten site alone.
         spread: How many units of each site saw both sides of zero.
         nodes: How many nodes of the second model each of ONNX Runtime's providers took; None if it cannot tell.
+        elsewhere: Nodes of the second model that another provider took.
+        site_nodes: Where the nodes that were put in at each rewritten site ran.
         blame: Where the difference begins, if the check failed and that could be found.
         notes: What else the reader should know.
     """
@@ -77,6 +84,8 @@ class Check:
     pairs: tuple[PairResult, ...] = ()
     spread: tuple[Spread, ...] = ()
     nodes: dict[str, int] | None = None
+    elsewhere: tuple[Placed, ...] = ()
+    site_nodes: tuple[SiteNodes, ...] = ()
     blame: Blame | None = None
     notes: tuple[str, ...] = ()
 
@@ -97,6 +106,8 @@ def check(
     exact: bool = False,
     pairs: Sequence[Pair] = (),
     watch: Sequence[Watch] = (),
+    whole: str | None = None,
+    put_in: Sequence[PutIn] = (),
     inside: Inside = _NOTHING_KNOWN,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[Check, ...]:
@@ -113,6 +124,8 @@ def check(
         exact: The values have to be equal on the CPU. Where ``atol`` or ``rtol`` is given, that counts instead.
         pairs: Rewritten sites, to be run alone too.
         watch: Tensors of the original of which to tell how many units saw both sides of zero.
+        whole: A provider that is required, and has to take every node of the second model.
+        put_in: The nodes that were put in at each rewritten site, of which to tell where they ran.
         inside: What is known of the inside of both, besides names: to tell where a difference begins.
         progress: Called with what is being done now.
 
@@ -124,14 +137,13 @@ def check(
         BadUsage: A shape or dimension is asked for that the model does not have.
     """
     require_sensible(a, options)
-    asked = requests(providers)
+    asked = requests(providers, whole)
     apart = difference(a.proto, b.proto)
     if apart is not None:
         return tuple(Check(each.provider, "failed", True, reason=apart) for each in asked if each.required)
     limits = Limits(signed_zeros=signed_zeros, atol=atol, rtol=rtol)
-    return tuple(
-        _Comparison(a, b, request, options, limits, exact, inside, progress).run(pairs, watch) for request in asked
-    )
+    comparisons = [_Comparison(a, b, request, options, limits, exact, inside, progress) for request in asked]
+    return tuple(comparison.run(pairs, watch, put_in) for comparison in comparisons)
 
 
 @dataclass(frozen=True)
@@ -162,7 +174,7 @@ class _Comparison:
     inside: Inside
     progress: Callable[[str], None] | None
 
-    def run(self, pairs: Sequence[Pair], watch: Sequence[Watch]) -> Check:
+    def run(self, pairs: Sequence[Pair], watch: Sequence[Watch], put_in: Sequence[PutIn]) -> Check:
         """Compare them, with each site alone, and see which units the inputs reach."""
         provider, required = self.request.provider, self.request.required
         self._tell()
@@ -196,10 +208,18 @@ class _Comparison:
         blame, unknown = self._blame(rows, original, second, limits, alone)
         outside = self._outside(rows, original.outside, patterns)
         notes = (*_notes(rows, alone, original), *fused, *outside, *unseen, *unknown)
-        found = replace(
-            found, status=status, reason=reason, spread=spread, nodes=second.nodes, blame=blame, notes=notes
-        )
-        return _with_numbers(found, rows)
+        found = replace(found, status=status, reason=reason, spread=spread, blame=blame, notes=notes)
+        return _with_numbers(self._placed(found, second, put_in), rows)
+
+    def _placed(self, found: Check, second: Runner, put_in: Sequence[PutIn]) -> Check:
+        """The check with where the nodes of the second model ran, and with its verdict where all had to run here."""
+        away = second.elsewhere
+        sites = site_nodes(put_in, second.placed)
+        found = replace(found, nodes=second.nodes, elsewhere=away, site_nodes=sites)
+        if not (self.request.whole and away and found.status == "passed"):
+            return found
+        reason = f"of {len(second.placed or ()):,} nodes of the second model others took {len(away):,}: {listed(away)}"
+        return replace(found, status="not_run", reason=reason)
 
     def _without_fusion(
         self, original: _Original, second: Runner, rows: tuple[Output, ...], alone: Sequence[PairResult]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..inputs.dtypes import is_float
+from .spots import Spots, spots, together
 from .tolerance import Tolerance
 
 _STEPS = 8
@@ -34,6 +35,7 @@ class Difference:
         lost: Elements that are NaN or infinite where a finite value is expected.
         nonfinite: Elements where NaN or infinity is expected. They are counted, not compared ...
         patterns: ... and this is how many of them are not the same NaN or infinity.
+        spots: The largest excess in each cell of a coarse grid, infinite where elements are lost.
     """
 
     compared: int = 0
@@ -47,6 +49,7 @@ class Difference:
     lost: int = 0
     nonfinite: int = 0
     patterns: int = 0
+    spots: Spots = ()
 
     def passes(self, *, exact: bool, signed_zeros: bool) -> bool:
         """Whether this is no failure.
@@ -73,6 +76,7 @@ class Difference:
             lost=self.lost + other.lost,
             nonfinite=self.nonfinite + other.nonfinite,
             patterns=self.patterns + other.patterns,
+            spots=together(self.spots, other.spots),
         )
 
 
@@ -119,6 +123,7 @@ def compare(a: NDArray[Any], b: NDArray[Any], tolerance: Tolerance, scale: float
         lost=int(np.sum(finite & ~kept)),
         nonfinite=int(np.sum(~finite)),
         patterns=int(np.sum(~finite & ~_same_pattern(wide_a, wide_b))),
+        spots=spots(np.where(finite & ~kept, np.inf, excess)),
     )
     worst = finite & ~kept if found.lost else excess if np.isfinite(found.excess) and found.excess else apart
     return replace(found, where=_where(worst) if found.lost or found.unequal else None)
@@ -137,7 +142,8 @@ def _compare_equal(a: NDArray[Any], b: NDArray[Any]) -> Difference:
     differs = np.asarray(a != b)
     count = int(differs.sum())
     where = _where(differs) if count else None
-    return Difference(compared=a.size, unequal=count, excess=np.inf if count else 0.0, where=where)
+    excess = np.where(differs, np.inf, 0.0)
+    return Difference(compared=a.size, unequal=count, excess=np.inf if count else 0.0, where=where, spots=spots(excess))
 
 
 def _same_pattern(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.bool_]:

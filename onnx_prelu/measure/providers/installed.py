@@ -12,10 +12,10 @@ from types import ModuleType
 import onnx
 
 from ...graph.model import Model
+from .names import short
 from .quiet import caught
 from .runner import CannotRun
 
-_SUFFIX = "ExecutionProvider"
 _INSTALL = "pip install onnx-prelu[cpu], or onnx-prelu[gpu] for CUDA"
 
 
@@ -49,15 +49,6 @@ def release() -> tuple[int, int]:
     """The runtime's release, as in (1, 26)."""
     major, minor = onnxruntime().__version__.split(".")[:2]
     return int(major), int(minor)
-
-
-def short(provider: str) -> str:
-    """A provider's name without what all have in common, and without case.
-
-    >>> short("CUDAExecutionProvider"), short("Dml")
-    ('cuda', 'dml')
-    """
-    return provider.lower().removesuffix(_SUFFIX.lower())
 
 
 def full(provider: str) -> str:

@@ -8,6 +8,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from .names import short
+from .placement import Placed, counted
+
 
 class CannotRun(Exception):
     """A provider cannot run a model.
@@ -30,15 +33,25 @@ class Runner(ABC):
     Attributes:
         provider: Where it runs: ``"cpu"``, ``"cuda"``, ``"reference"`` or ONNX Runtime's name of a provider.
         outputs: The names of the graph's outputs, in order.
-        nodes: How many nodes each of ONNX Runtime's providers took, after its own optimizations; None where the
-            runtime cannot tell.
+        placed: The nodes, and which of ONNX Runtime's providers took each; None where the runtime cannot tell, which
+            then has no other provider to hand them to.
         session: The ``onnxruntime.InferenceSession``; None for the reference evaluator.
     """
 
     provider: str
     outputs: tuple[str, ...]
-    nodes: dict[str, int] | None = None
+    placed: tuple[Placed, ...] | None = None
     session: Any = None
+
+    @property
+    def nodes(self) -> dict[str, int] | None:
+        """How many nodes each of ONNX Runtime's providers took; None where the runtime cannot tell."""
+        return None if self.placed is None else counted(self.placed)
+
+    @property
+    def elsewhere(self) -> tuple[Placed, ...]:
+        """The nodes that another provider took than the one that was asked for."""
+        return tuple(node for node in self.placed or () if short(node.provider) != short(self.provider))
 
     @abstractmethod
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:

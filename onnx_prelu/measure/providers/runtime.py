@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...graph.model import Model
-from .installed import short
+from .names import short
 from .reference import ReferenceRunner
 from .runner import CannotRun, Runner
 from .session import SessionRunner
 
 __all__ = ["CannotRun", "Request", "Runner", "open_runner", "requests"]
+
+
+_OURS = {"cpu", "cuda", "reference"}
 
 
 @dataclass(frozen=True)
@@ -23,27 +26,30 @@ class Request:
         provider: ``"cpu"``, ``"cuda"``, ``"reference"`` (onnx's reference evaluator), or the name of another of
             ONNX Runtime's providers as the user wrote it.
         required: Whether it is an error if it cannot run.
+        whole: Whether it has to take every node of the second model.
     """
 
     provider: str
     required: bool
+    whole: bool = False
 
 
-def requests(providers: Sequence[str] | None) -> tuple[Request, ...]:
+def requests(providers: Sequence[str] | None, whole: str | None = None) -> tuple[Request, ...]:
     """The providers to run on. Whether they can run, and whether they exist, shows when they are opened.
 
     Args:
         providers: Names, all required. None stands for the CPU, and CUDA, which is not required.
+        whole: One that is required, among these or beyond them, and has to take every node of the second model.
 
     >>> requests(["CUDAExecutionProvider", "cuda", "Dml"])
-    (Request(provider='cuda', required=True), Request(provider='Dml', required=True))
+    (Request(provider='cuda', required=True, whole=False), Request(provider='Dml', required=True, whole=False))
     """
-    if providers is None:
-        return Request("cpu", True), Request("cuda", False)
-    unique = {short(provider): provider for provider in reversed(providers)}
-    ours = {"cpu", "cuda", "reference"}
-    found = {key: Request(key if key in ours else name, True) for key, name in unique.items()}
-    return tuple(found[key] for key in dict.fromkeys(map(short, providers)))
+    found = {"cpu": Request("cpu", True), "cuda": Request("cuda", False)} if providers is None else {}
+    for name in (*(providers or ()), *([whole] if whole else [])):
+        known = found.get(short(name))
+        provider = known.provider if known else short(name) if short(name) in _OURS else name
+        found[short(name)] = Request(provider, True, whole is not None and short(name) == short(whole))
+    return tuple(found.values())
 
 
 def open_runner(

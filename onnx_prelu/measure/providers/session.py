@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from ...graph.model import Model, serialized
 from .installed import errors, full, missing, onnxruntime, told, too_new
+from .placement import placed
 from .quiet import caught
 from .runner import CannotRun, Runner
 
@@ -69,9 +69,9 @@ class SessionRunner(Runner):
         if profile is not None:
             options.enable_profiling, options.profile_file_prefix = True, str(profile)
         self.session = _load(model, options, CPU) if name == CPU else _load_on(model, options, name, checking)
-        self.nodes = _nodes(self.session)
-        if name != CPU and self.nodes is not None and not self.nodes.get(name):
-            raise CannotRun(f"no node of the model was placed on {name}: all {sum(self.nodes.values())} run elsewhere")
+        self.placed = placed(self.session)
+        if name != CPU and self.placed is not None and len(self.elsewhere) == len(self.placed):
+            raise CannotRun(f"no node of the model was placed on {name}: all {len(self.placed)} run elsewhere")
         self._errors = errors()
         self._types = {value.name: value.type for value in (*self.session.get_inputs(), *self.session.get_outputs())}
         for tensor, kind in self._types.items():
@@ -164,13 +164,3 @@ def _load_on(model: Model, options: Any, name: str, checking: bool) -> Any:
     if name not in session.get_providers():
         raise CannotRun(missing(lines) or "ONNX Runtime would not use it, without saying why, and took the CPU instead")
     return session
-
-
-def _nodes(session: Any) -> dict[str, int] | None:
-    """How many nodes each provider took; None before ONNX Runtime 1.24."""
-    if not hasattr(session, "get_provider_graph_assignment_info"):
-        return None
-    counts: Counter[str] = Counter()
-    for part in session.get_provider_graph_assignment_info():
-        counts[part.ep_name] += len(part.get_nodes())
-    return dict(counts)

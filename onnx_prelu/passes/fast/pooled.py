@@ -86,9 +86,12 @@ def layers_around_pool(draft: Draft, site: Site, pool: Node) -> Layers:
     """The layer before a site and all that reads its MaxPool, none of them grouped, for channels that change places.
 
     Raises:
-        Refused: ``group-layout``, or what :func:`~onnx_prelu.passes.wide.layers_around` refuses.
+        Refused: ``between-not-linear``: its windows lie over the units; ``group-layout``, or what
+            :func:`~onnx_prelu.passes.wide.layers_around` refuses.
     """
     layers = layers_around(draft, site.x, pool.outputs[0], site.region, pool)
+    if layers.before.output.axis != channel_axis(pool):
+        raise Refused("between-not-linear", "the MaxPool mixes units, which are not its channels here", pool.label)
     for layer in (layers.before, *(reading.layer for reading in layers.after.layers)):
         if layer.groups > 1:
             node = layer.nodes[0]

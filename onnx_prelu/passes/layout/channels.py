@@ -117,7 +117,7 @@ class Channels:
             layer = _dense(kind(self.draft, node))
             if layer.input_axis != place.axis or place.size not in (None, layer.inputs) or layer.inputs % place.units:
                 raise Refused("consumer-not-linear", f"the {node.op} does not sum over the channels", node.label)
-            self.readings[node] = Reading(layer, place.units)
+            self.readings[node] = Reading(layer, place.units, place.repeats)
         elif node.op in _STEPS:
             step = BETWEEN[node.op](self.draft, use, place)
             self.inside[node] = step.changes

@@ -68,6 +68,11 @@ def _plan(draft: Draft, add: Node, pad: Node, layer: Linear, channels: int) -> L
             raise Refused("shared-producer", f"'{tensor}' is also read elsewhere", add.label)
     if layer.groups != 1:
         raise Refused("group-layout", "the Conv has groups", node.label)
+    whole = draft.shape(add.outputs[0]) or ()
+    if None in whole or draft.shape(layer.y) != whole:
+        raise Refused(
+            "unsupported-layout", f"'{layer.y}' may be broadcast to the sum, which a Concat does not", add.label
+        )
     short, behind, total = (writing.tensor(name) for name in (layer.y, layer.y, add.outputs[0]))
     rows = np.arange(layer.units)
     convs = [_rows(writing, node, layer, part, y) for part, y in ((rows[:channels], short), (rows[channels:], behind))]
@@ -75,7 +80,7 @@ def _plan(draft: Draft, add: Node, pad: Node, layer: Linear, channels: int) -> L
     operands = [pad.inputs[0] if name == pad.outputs[0] else short for name in add.inputs]
     joined = writing.node("Concat", add, [total, behind], [add.outputs[0]], axis=1)
     nodes = {pad: (), node: tuple(convs), add: (changed(add, operands, [total]), joined)}
-    batch, _, *space = draft.shape(add.outputs[0]) or ()
+    batch, _, *space = whole
     types = {
         name: TensorType(onnx.TensorProto.FLOAT, (batch, size, *space))
         for name, size in ((short, channels), (total, channels), (behind, layer.units - channels))

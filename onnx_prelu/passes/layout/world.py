@@ -67,7 +67,7 @@ class World:
         """
         if node.op in self.kinds:
             return self.kinds[node.op](draft, node)
-        if node.op in _UNARY or node.op in _BY_CHANNEL:
+        if node.op in _UNARY or (node.op in _BY_CHANNEL and _one_value_a_channel(node)):
             return Member(node, (0,))
         if node.op in _ELEMENTWISE:
             known = {place: draft.constants.get(name) for place, name in enumerate(node.inputs)}
@@ -105,6 +105,11 @@ _UNARY = frozenset({
 })  # fmt: skip
 _ELEMENTWISE = frozenset({"Add", "Div", "Max", "Min", "Mul", "PRelu", "Sub", "Sum"})
 _BY_CHANNEL = frozenset({"BatchNormalization", "InstanceNormalization"})
+
+
+def _one_value_a_channel(node: Node) -> bool:
+    """False for a BatchNormalization with a value for each place of a channel, which opsets 7 and 8 still have."""
+    return all(attribute.i for attribute in node.proto.attribute if attribute.name == "spatial")
 
 
 def _conv(draft: Draft, node: Node) -> Member:

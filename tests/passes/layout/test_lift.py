@@ -59,6 +59,15 @@ def test_a_chain_of_1d_convs_stays_the_same_function(name, opset):
     }  # fmt: skip
 
 
+def test_a_batch_normalization_by_place_stays():
+    """Before opset 9 it could have one value for each place of a channel, (C, L)."""
+    weights = {"g": (8, 7), "e": np.ones((8, 7))}
+    body = "z = Conv(x, w)  p = BatchNormalization<spatial = {}>(z, g, g, g, e)  h = PRelu(p, a)  y = Conv(h, v)"
+    assert_same_function(conv_net(body.format(0), weights, opset=8), "lift-conv", places=0)
+    by_channel = {"g": (8,), "e": np.ones(8)}
+    assert_same_function(conv_net(body.format(1), by_channel, opset=8), "lift-conv", places=1)
+
+
 def test_slopes_stand_behind_a_place_of_size_one():
     result, _ = laid_out(conv_net("z = Conv(x, w)  h = PRelu(z, a)  y = Conv(h, v)"), "lift-conv")
     shapes = {tensor.name: tuple(tensor.dims) for tensor in result.graph.initializer}

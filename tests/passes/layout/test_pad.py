@@ -93,6 +93,14 @@ def test_a_matrix_behind_a_flatten_gets_its_zero_columns(flatten):
     assert (16 if pooled else 16 * 42, 4) in shapes(result).values()
 
 
+@pytest.mark.parametrize("flatten", ["f = Flatten<axis = 0>(q)", "f = Reshape(q, s)"])
+def test_a_matrix_over_the_whole_batch_gets_its_zero_columns_once_for_each(flatten):
+    body = f"{FIRST}  {DEPTHWISE}  {flatten}  y = Gemm(f, m)"
+    model = net(body, {"s": [1, -1], "m": (2 * 13 * 42, 4)}, outputs="float[1,4] y")
+    result = assert_same_function(model, "pad", places=1)
+    assert (2 * 16 * 42, 4) in shapes(result).values()
+
+
 @pytest.mark.parametrize(("units", "filled"), [(2, 2), (4, 4), (5, 16), (8, 16), (12, 16), (18, 20), (103, 104)])
 def test_how_far_a_depthwise_conv_is_filled_up(units, filled):
     weights = {"w": (units, 3, 3, 3), "b": (units,), "a": (units, 1, 1), "d": (units, 1, 3, 3), "v": (6, units, 1, 1)}

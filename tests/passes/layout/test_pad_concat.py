@@ -46,9 +46,10 @@ def test_a_pad_becomes_a_concat_behind_the_add(body, opset):
         (f"{BODY}  v = Relu(q)", {}, "float[2,48,5,4] y, float[2,48,5,4] v"),
         (BODY.replace("Conv(x, w", "Conv<group = 3>(x, w"), {"w": (48, 1, 1, 1)}, "float[2,48,5,4] y"),
         (BODY.replace("z = Conv(x, w, b)", "k = Conv(x, w, b)  z = Relu(k)"), {}, "float[2,48,5,4] y"),
+        (BODY.replace("z = Conv(x,", "g = GlobalAveragePool(x)  z = Conv(g,"), {}, "float[2,48,5,4] y"),
     ],
     ids=["in front", "of ones", "edge", "no whole block", "space too", "the Conv is an output", "the Pad is read",
-         "groups", "no Conv"],
+         "groups", "no Conv", "the Conv is broadcast"],
 )  # fmt: skip
 def test_what_is_no_such_shortcut_stays(body, weights, outputs):
     model = net(body, weights, outputs)
