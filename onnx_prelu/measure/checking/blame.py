@@ -118,7 +118,7 @@ class Case:
             first = next((row for row in rows if row.failure and row.name in graph.twins), first)
             graph.wrong.add(first.name)
         maker = graph.makers.get(first.name)
-        site = self._site(list(graph.region(first.name)))
+        site = self._site(frozenset(graph.region(first.name)))
         return Blame(
             first.name, _called(maker), site, *_numbers(first)
         ), note and f"where it begins is not known: {note}"
@@ -133,9 +133,8 @@ class Case:
         trial = replace(self.trial, expected=first.run(self.trial.feed))
         return judge([trial], first.outputs, second, self.limits)
 
-    def _site(self, region: Sequence[str]) -> str | None:
+    def _site(self, tensors: frozenset[str]) -> str | None:
         """The site in a region, before those that only changed a layer in it; of several, one that fails alone too."""
-        tensors = frozenset(region)
         own = [each.node for each in self.inside.suspects if each.own & tensors]
         around = [each.node for each in self.inside.suspects if each.around & tensors and not each.own & tensors]
         failed = [pair.node for pair in self.pairs if pair.status == "failed"]
@@ -191,7 +190,7 @@ class _Inside:
         self.wrong: set[str] = set()
 
     def region(self, tensor: str) -> Iterator[str]:
-        """The tensor and what it is made from, the nearest first, up to tensors that agree."""
+        """The tensor and what it is made from, up to tensors that agree."""
         waiting, seen = [tensor], {tensor}
         for name in waiting:
             if name in self.makers:
