@@ -14,7 +14,7 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from . import journal, notes
-from .arguments import dims, input_options, known_sizes, repaired_by, require_use
+from .arguments import dims, input_options, known_sizes, repaired_by, require_use, scope_of
 from .checked import checked
 from .errors import BadUsage, NotMet
 from .graph.draft import Draft
@@ -29,7 +29,6 @@ from .measure.latency import bench as bench_room
 from .measure.latency import full
 from .passes.drawing import with_drawings
 from .passes.engine import inspect_sites
-from .passes.patterns import Scope
 from .passes.request import Forms, Request, asked_target, decide, for_target
 from .remake import Remade, remake
 from .report import budgets, demands
@@ -159,7 +158,7 @@ def rewrite(
     if require_all_nodes_on and not check:
         raise BadUsage("nothing runs unchecked", where="require_all_nodes_on", todo="leave the check on")
     progress = journal.telling(progress)
-    scope = Scope(tuple(only), tuple(skip), tuple(also))
+    scope = scope_of(only, skip, also)
     repaired = repaired_by(load(model), scope, fix_slopes, freeze)
     loaded = repaired.model
     taker = asked_target(target, ops)
@@ -366,7 +365,7 @@ def inspect(
     >>> inspect("models/digits_relu_wide.onnx").sites[0].possible
     ('fold',)
     """
-    scope = Scope(tuple(only), tuple(skip), tuple(also))
+    scope = scope_of(only, skip, also)
     repaired = repaired_by(load(model), scope, fix_slopes, freeze)
     loaded, taker = repaired.model, asked_target(target, ops)
     draft = Draft(loaded, freeze=freeze)

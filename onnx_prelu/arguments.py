@@ -42,6 +42,15 @@ def dims(dim: Mapping[str, int | Sequence[int]] | None) -> list[dict[str, int]]:
     return [{name: sizes[min(i, len(sizes) - 1)] for name, sizes in values.items()} for i in range(most)]
 
 
+def scope_of(only: str | Sequence[str], skip: str | Sequence[str], also: str | Sequence[str]) -> Scope:
+    """Which sites are meant; one pattern is as good as a list of one.
+
+    Raises:
+        BadUsage: ``also`` names another op than there is.
+    """
+    return Scope(*((given,) if isinstance(given, str) else tuple(given) for given in (only, skip, also)))
+
+
 def require_use(goal: str, form: object, purpose: str | None, to: str, **given: bool) -> None:
     """Refuse options that would be passed over in silence.
 

@@ -216,3 +216,11 @@ def test_correct_rewrites_pass_the_check(form, dtype):
             proto, form=form, simplify=False, providers=["cpu"], seed=seed
         ).report.sites
         assert [choice.form for choice in choices] == [form]
+
+
+def test_one_name_is_as_good_as_a_list_of_one():
+    done = onnx_prelu.rewrite(CNN, only="act0", also="Abs", providers="cpu", form="mirror")
+    assert [site.node for site in done.report.sites] == ["act0"]
+    assert [check.provider for check in done.report.check] == ["cpu"]
+    assert onnx_prelu.check(CNN, done.model, providers="cpu").passed
+    assert [site.node for site in onnx_prelu.inspect(CNN, skip="act0").sites] == ["act1"]

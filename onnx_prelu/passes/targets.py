@@ -71,14 +71,15 @@ def _target(name: str, about: str, rule: list[dict[str, Any]]) -> Target:
 
 
 def known_target(name: str) -> Target:
-    """The target of this name.
+    """The target of this name, in any case and with spaces for hyphens.
 
     Raises:
         BadUsage: There is none.
     """
-    if name not in targets():
+    plain = name.lower().replace(" ", "-").replace("_", "-")
+    if plain not in targets():
         raise BadUsage(f"--target {name} is not known", todo=f"take one of {', '.join(targets())}, or give --ops")
-    return targets()[name]
+    return targets()[plain]
 
 
 def only_ops(ops: Sequence[str]) -> Target:

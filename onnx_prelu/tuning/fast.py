@@ -392,4 +392,4 @@ def _machine() -> str:
 
 def provider_of(providers: Sequence[str] | None) -> str:
     """The provider that a model is made fast on: the first that is asked for, or the CPU."""
-    return short(providers[0]) if providers else "cpu"
+    return short(providers if isinstance(providers, str) else providers[0]) if providers else "cpu"

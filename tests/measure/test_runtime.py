@@ -108,7 +108,7 @@ def test_a_name_that_the_runtime_does_not_know():
 def test_a_provider_that_the_runtime_was_built_without():
     said = reason("cuda")
     assert "was built without CUDAExecutionProvider" in said
-    assert "onnx-prelu[gpu]" in said
+    assert "onnxruntime-gpu" in said
 
 
 class FakeSession:
@@ -306,7 +306,7 @@ def broken(name):
 @pytest.mark.parametrize(
     ("module", "said"),
     [
-        (None, "no ONNX Runtime is installed; pip install onnx-prelu[cpu], or onnx-prelu[gpu] for CUDA"),
+        (None, "no ONNX Runtime is installed; pip install onnxruntime, or onnxruntime-gpu for CUDA"),
         (types.ModuleType("onnxruntime"), "only remains of an ONNX Runtime are installed; uninstall onnxruntime"),
     ],
 )

@@ -16,7 +16,7 @@ from .names import short
 from .quiet import caught
 from .runner import CannotRun
 
-_INSTALL = "pip install onnx-prelu[cpu], or onnx-prelu[gpu] for CUDA"
+_INSTALL = "pip install onnxruntime, or onnxruntime-gpu for CUDA"
 
 
 def onnxruntime() -> ModuleType:
@@ -70,7 +70,7 @@ def full(provider: str) -> str:
     elsewhere = {short(name): name for name in runtime.get_all_providers()}
     if short(provider) not in elsewhere:
         raise CannotRun(f"{version} knows no provider '{provider}'; {has}")
-    more = "; uninstall onnxruntime, then pip install onnx-prelu[gpu]" if short(provider) == "cuda" else ""
+    more = "; uninstall onnxruntime, then pip install onnxruntime-gpu" if short(provider) == "cuda" else ""
     raise CannotRun(f"this {version} was built without {elsewhere[short(provider)]}; {has}{more}")
 
 

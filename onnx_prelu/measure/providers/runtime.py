@@ -38,12 +38,13 @@ def requests(providers: Sequence[str] | None, whole: str | None = None) -> tuple
     """The providers to run on. Whether they can run, and whether they exist, shows when they are opened.
 
     Args:
-        providers: Names, all required. None stands for the CPU, and CUDA, which is not required.
+        providers: Names, all required, or one name. None stands for the CPU, and CUDA, which is not required.
         whole: One that is required, among these or beyond them, and has to take every node of the second model.
 
     >>> requests(["CUDAExecutionProvider", "cuda", "Dml"])
     (Request(provider='cuda', required=True, whole=False), Request(provider='Dml', required=True, whole=False))
     """
+    providers = (providers,) if isinstance(providers, str) else providers
     found = {"cpu": Request("cpu", True), "cuda": Request("cuda", False)} if providers is None else {}
     for name in (*(providers or ()), *([whole] if whole else [])):
         known = found.get(short(name))
