@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import click
 
-from . import api, many, options
+from . import api, many, options, wording
 from .errors import NotMet, OnnxPreluError
 from .graph.model import Model, target
 from .manifest import pairs
@@ -88,8 +88,8 @@ def main(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-@main.command(cls=options.Command, example="onnx-prelu inspect net.onnx")
-@click.argument("model", type=options.FILE)
+@main.command(cls=wording.Command, example="onnx-prelu inspect net.onnx")
+@click.argument("model", type=wording.FILE)
 @options.for_whom
 @options.which_sites
 @options.input_sizes
@@ -101,9 +101,9 @@ def inspect(model: Path, output: Output, **request: Any) -> None:
     finish(output, api.inspect(loaded, **request))
 
 
-@main.command(cls=options.Command, example="onnx-prelu rewrite net.onnx relu.onnx --to relu --report rewrite.md")
-@click.argument("source", type=options.FILE, metavar="IN")
-@click.argument("out", type=options.FILE, metavar="OUT")
+@main.command(cls=wording.Command, example="onnx-prelu rewrite net.onnx relu.onnx --to relu --report rewrite.md")
+@click.argument("source", type=wording.FILE, metavar="IN")
+@click.argument("out", type=wording.FILE, metavar="OUT")
 @options.direction
 @options.for_whom
 @options.as_written
@@ -139,9 +139,9 @@ def rewrite(source: Path, out: Path, output: Output, no_check: bool, no_bench: b
     finish(output, report, but=f"; {place.path} was written all the same")
 
 
-@main.command(cls=options.Command, example="onnx-prelu check net.onnx relu.onnx --provider cpu")
-@click.argument("a", type=options.FILE)
-@click.argument("b", type=options.FILE)
+@main.command(cls=wording.Command, example="onnx-prelu check net.onnx relu.onnx --provider cpu")
+@click.argument("a", type=wording.FILE)
+@click.argument("b", type=wording.FILE)
 @options.running
 @options.all_nodes
 @options.tolerance
@@ -159,8 +159,8 @@ def check(a: Path, b: Path, output: Output, **request: Any) -> None:
     finish(output, report)
 
 
-@main.command("check-all", cls=options.Command, example="onnx-prelu check-all pairs.toml --report verdicts.md")
-@click.argument("manifest", type=options.FILE)
+@main.command("check-all", cls=wording.Command, example="onnx-prelu check-all pairs.toml --report verdicts.md")
+@click.argument("manifest", type=wording.FILE)
 @options.shown
 def check_all(manifest: Path, output: Output) -> None:
     """Say of each pair of models in MANIFEST, a TOML file, whether the two compute the same."""
@@ -171,9 +171,9 @@ def check_all(manifest: Path, output: Output) -> None:
     finish(output, report)
 
 
-@main.command(cls=options.Command, example="onnx-prelu diff net.onnx relu.onnx --report changes.md")
-@click.argument("a", type=options.FILE)
-@click.argument("b", type=options.FILE)
+@main.command(cls=wording.Command, example="onnx-prelu diff net.onnx relu.onnx --report changes.md")
+@click.argument("a", type=wording.FILE)
+@click.argument("b", type=wording.FILE)
 @options.shown
 def diff(a: Path, b: Path, output: Output) -> None:
     """Say what changed from A to B, by name; nothing is run."""
@@ -182,10 +182,10 @@ def diff(a: Path, b: Path, output: Output) -> None:
     finish(output, api.diff(first, second))
 
 
-@main.command(cls=options.Command, example="onnx-prelu bench net.onnx relu.onnx --threads 2 --duration 10")
-@click.argument("a", type=options.FILE)
-@click.argument("b", type=options.FILE)
-@click.argument("more", type=options.FILE, nargs=-1, metavar="[C]...")
+@main.command(cls=wording.Command, example="onnx-prelu bench net.onnx relu.onnx --threads 2 --duration 10")
+@click.argument("a", type=wording.FILE)
+@click.argument("b", type=wording.FILE)
+@click.argument("more", type=wording.FILE, nargs=-1, metavar="[C]...")
 @options.running
 @options.timing
 @options.beyond_latency
