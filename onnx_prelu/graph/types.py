@@ -24,6 +24,7 @@ from onnx.helper import tensor_dtype_to_np_dtype
 from ..errors import BadInput
 from .model import Model, array
 from .shapes import constants, settle
+from .walk import endless
 
 _FEW = 128  # elements. Shape inference reads the values of shapes, axes and the like: at most one a dimension
 _PACKED = {
@@ -140,6 +141,10 @@ def settled(lean: ModelProto) -> GraphProto:
 
 
 def _inferred(model: ModelProto) -> GraphProto:
+    if unread := endless(model):  # inference would follow their calls until the stack is full
+        ending = [function for function in model.functions if function not in unread]
+        model = ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, graph=model.graph)
+        model.functions.extend(ending)
     try:
         return shape_inference.infer_shapes(model, data_prop=True).graph
     except (checker.ValidationError, shape_inference.InferenceError, RuntimeError, ValueError, IndexError):

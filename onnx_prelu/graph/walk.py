@@ -78,3 +78,16 @@ def _own(body: Body) -> Iterator[onnx.TensorProto]:
             yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
         for sparse in attribute.sparse_tensors:
             yield from (sparse.values, sparse.indices)
+
+
+def endless(proto: onnx.ModelProto) -> list[onnx.FunctionProto]:
+    """The functions that call themselves, or one that does: ONNX forbids it, and a runtime would never return."""
+    functions = {(each.domain, each.name, each.overload): each for each in proto.functions}
+    calls = {
+        key: {(node.domain, node.op_type, node.overload) for body in within(each) for node in body.node}
+        for key, each in functions.items()
+    }
+    while ending := [key for key, called in calls.items() if called.isdisjoint(calls)]:
+        for key in ending:
+            del calls[key]
+    return [functions[key] for key in calls]

@@ -4,7 +4,7 @@ import onnx
 from google.protobuf.message import Message
 from onnx import TensorProto, helper
 
-from onnx_prelu.graph.walk import initializers, tensors
+from onnx_prelu.graph.walk import endless, initializers, tensors
 
 
 def _tensor(name: str) -> TensorProto:
@@ -89,3 +89,14 @@ def test_initializers_are_dense_ones_of_all_graphs():
         "training.initialization",
         "training.algorithm",
     ]
+
+
+def test_functions_without_an_end_are_told():
+    imports = 'opset_import: ["" : 17, "own" : 1]'
+    text = f"""<ir_version: 8, {imports}> g (float[N] x) => (float[N] y) {{ y = own.a(x) }}
+        <{imports}, domain: "own"> a (x) => (y) {{ y = own.b(x) }}
+        <{imports}, domain: "own"> b (x) => (y) {{ y = own.a(x) }}
+        <{imports}, domain: "own"> c (x) => (y) {{ y = own.b(x) }}
+        <{imports}, domain: "own"> d (x) => (y) {{ y = own.e(x) }}
+        <{imports}, domain: "own"> e (x) => (y) {{ y = Relu(x) }}"""
+    assert [function.name for function in endless(onnx.parser.parse_model(text))] == ["a", "b", "c"]
