@@ -209,8 +209,8 @@ def rewrite(
 
     def verified(made: Remade) -> Report:
         sites = with_drawings(made.draft, made.decided)
-        report = Report("rewrite", loaded.name, to=goal, sites=sites, tuning=tuning and tuning.of(made))
-        report = replace(report, int8=None if small is None else small.int8)
+        told = tuning and tuning.of(made)
+        report = Report("rewrite", loaded.name, to=goal, sites=sites, tuning=told, int8=small.int8 if small else None)
         report = report.with_notes(notes.of_rewrite(report, made.draft, made.result, to, taker, repaired))
         unmet = demands.fitting(report) or (demands.strict(report) if strict else None)
         if unmet:

@@ -51,7 +51,11 @@ def plan_elementwise(form: str, draft: Draft, site: Site, *, slope_shape: str = 
         raise Refused("same-form", f"the site is written as {form} already", site.node.label)
     nodes, constants = write(draft, Names(draft.index), site, proof, argument)
     edit = Edit({node: nodes if node is site.node else () for node in site.region}, constants)
-    equal_bits = proof.equal_bits and site.correctly_rounded
+    return in_place(form, site, edit, equal_bits=proof.equal_bits and site.correctly_rounded)
+
+
+def in_place(form: str, site: Site, edit: Edit, *, equal_bits: bool) -> Plan:
+    """The plan of an edit that puts something else in the place of the activation, and touches nothing around it."""
     return Plan(
         form=form,
         node=site.node,

@@ -10,6 +10,7 @@ import math
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -156,10 +157,10 @@ class Fast:
         self._made: dict[str, Remade] = {}
         self._keys: dict[str, object] = {}
         self.limit = max(self.wishes.max_growth * (size := file_bytes(self.model)), size + SMALL_GROWTH)
-        self.rules = self._rules()
         self.release = _release()
 
-    def _rules(self) -> tuple[str, ...]:
+    @cached_property
+    def rules(self) -> tuple[str, ...]:
         """The layout rules that find a place in the model; none where they are not wanted."""
         if not self.wishes.layout or self.wishes.exact or self.provider != "cpu":
             return ()  # a sum over other channels is another sum, and no other provider has this layout

@@ -30,6 +30,7 @@ from ...graph.index import Node
 from ...graph.weights import Weight
 from ..behind import Behind, Nodes
 from ..beside import require_ops, units_behind
+from ..elementwise import in_place
 from ..plan import Plan
 from ..sites import Site, working_type
 from .signed import Sum, signed_readers
@@ -89,18 +90,8 @@ def _upright(draft: Draft, site: Site, source: _Source, slopes: Array) -> Plan:
     fragment = Fragment(Names(draft.index), site.node, site.y, draft.opset, working_type(draft, site))
     nodes: dict[Node, Nodes] = dict.fromkeys((*site.region, *source.gone), ())
     nodes[site.node] = fragment.write(_two_pass(slopes, source), source.x, slopes)
-    return Plan(
-        form=FORM,
-        node=site.node,
-        edit=Edit(nodes, {name: NewConstant(weight) for name, weight in fragment.constants.items()}),
-        equal_bits=False,
-        region=site.region,
-        activation=(site.x, site.y),
-        before=site.region,
-        x=site.x,
-        y=(site.y,),
-        unit_axis=site.slope.shrunk().unit_axis,
-    )
+    edit = Edit(nodes, {name: NewConstant(weight) for name, weight in fragment.constants.items()})
+    return in_place(FORM, site, edit, equal_bits=False)
 
 
 def _turned(draft: Draft, site: Site, source: _Source) -> Plan:
