@@ -21,13 +21,8 @@ def tuning_lines(tuning: Tuning) -> Iterator[Line]:
     """By what it was decided, what it came to, and the tries that say so."""
     yield Line(_by(tuning))
     if tuning.kept_input:
-        why = (
-            "nothing was clearly faster until then"
-            if tuning.interrupted
-            else "nothing was clearly faster"
-            if tuning.by == "measurement"
-            else "nothing is likely to be faster"
-        )
+        why = "nothing was clearly faster" if tuning.by == "measurement" else "nothing is likely to be faster"
+        why += " until then" if tuning.interrupted else ""
         yield Line(f"the input stays as it is: {why}", level=1)
     elif tuning.forms:
         counts = Counter(tuning.forms.values()).most_common()
