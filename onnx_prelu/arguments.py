@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
 
 from .errors import BadUsage
 from .graph.model import Model
@@ -16,6 +18,12 @@ from .measure.inputs.draw import InputOptions
 from .passes.patterns import Scope
 from .passes.plan import Plan
 from .passes.repair import Repaired, repair_slopes
+
+Source: TypeAlias = str | os.PathLike[str] | onnx.ModelProto | gs.Graph | Model
+"""A model: a path, a ModelProto, a graphsurgeon graph, or one that is loaded already. It is never changed."""
+
+Progress: TypeAlias = Callable[[str], None]
+"""Called with what is being done now."""
 
 
 def repaired_by(model: Model, scope: Scope, fix_slopes: bool, freeze: bool) -> Repaired:
