@@ -180,6 +180,16 @@ def test_bench_of_several_in_full(monkeypatch):
     assert report.before is report.after is None
 
 
+def test_models_that_cannot_be_fed_alike_are_not_timed():
+    other = onnx.parser.parse_model(
+        '<ir_version: 8, opset_import: ["" : 17]> g (double[1, 64] z) => (double[1, 64] y) { y = Relu(z) }'
+    )
+    with pytest.raises(
+        onnx_prelu.BadUsage, match=r"takes z \(double\), and models/digits_prelu_gemm.onnx takes image \(float\)"
+    ):
+        onnx_prelu.bench("models/digits_prelu_gemm.onnx", other)
+
+
 @pytest.mark.parametrize("command", [onnx_prelu.check, onnx_prelu.bench])
 def test_sizes_that_make_no_sense_are_refused_though_nothing_can_run(command):
     with pytest.raises(onnx_prelu.BadUsage, match="no input of the model has a dimension of that name"):

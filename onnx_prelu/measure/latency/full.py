@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ...errors import BadUsage
 from ...graph.model import Model
 from ..inputs.draw import InputOptions
+from ..inputs.dtypes import type_name
+from ..inputs.spec import specs
 from .bench import Latency, bench, silent
 from .by_op import Profile, profiles
 from .setting import prepared
@@ -56,8 +59,9 @@ def bench_in_full(
 
     Raises:
         BadInput: The inputs that were asked for do not fit the first model.
-        BadUsage: A shape or dimension is asked for that it does not have.
+        BadUsage: A model takes other inputs, or a shape or dimension is asked for that the first does not have.
     """
+    require_same_inputs(models)
     tell = progress or silent
     latency = bench(*models, providers=providers, options=options, threads=threads, duration=duration, progress=tell)
     ran = dict.fromkeys(each.provider for each in latency if each.status == "measured")
@@ -74,3 +78,19 @@ def bench_in_full(
         else None,
         tuple(profile for setting in settings for profile in profiles(models, setting, tell)) if by_op else None,
     )
+
+
+def require_same_inputs(models: Sequence[Model]) -> None:
+    """Find out whether one feed fits all models, as far as names and types tell; sizes are the runtime's to judge.
+
+    Raises:
+        BadUsage: A model takes other inputs than the first.
+    """
+    first, *others = [{spec.name: type_name(spec.dtype) for spec in specs(model.proto)} for model in models]
+    for model, wanted in zip(models[1:], others, strict=True):
+        if wanted != first:
+            told = [
+                ", ".join(f"{name} ({kind})" for name, kind in each.items()) or "nothing" for each in (wanted, first)
+            ]
+            text = f"takes {told[0]}, and {models[0].name} takes {told[1]}"
+            raise BadUsage(text, where=model.name, todo="compare models that can be fed alike")

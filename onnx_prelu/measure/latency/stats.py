@@ -8,11 +8,11 @@ how far from 1 a ratio gets without a reason.
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 Verdict = Literal["faster", "slower", "no difference"]
 Ratios = NDArray[np.float64]
@@ -101,8 +101,8 @@ def detectable(ratio: float, low: float, high: float, noise: float, *, power: fl
     '0.0163'
     """
     half = (high - low) / 2 / ratio
-    error = half / float(norm.ppf(0.975))
-    return max(half, noise) + float(norm.ppf(power)) * error
+    quantile = NormalDist().inv_cdf
+    return max(half, noise) + quantile(power) * half / quantile(0.975)
 
 
 def outliers(times: NDArray[np.float64]) -> int:
