@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal
 
 import numpy as np
 from onnx import ModelProto
 
+from ...errors import BadUsage
 from ...graph.model import Model
 from ...graph.types import infer
 from ..inputs.draw import Feeds, InputOptions, draw, require_sensible
@@ -20,16 +21,17 @@ from ..providers.runtime import CannotRun, Request, Runner, open_runner, request
 from .blame import Blame, Case, Inside, of_pairs, worst
 from .compare import Difference
 from .interface import difference
-from .judge import Limits, Output, judge, repeats
+from .judge import Explained, Limits, Output, Rounding, judge, repeats
 from .pairs import Pair, PairResult, compare_pair
+from .rounding.allowed import allowed
 from .site_nodes import PutIn, SiteNodes, site_nodes
-from .tolerance import Tolerance
+from .tolerance import Given, Tolerance
 from .trials import Trial, outside_patterns, trials
 from .watch import Spread, Watch, spreads
 
 __all__ = [
-    "Blame", "Check", "Inside", "Output", "Pair", "PairResult", "PutIn", "SiteNodes", "Spread", "Tolerance", "Watch",
-    "check",
+    "Blame", "Check", "Given", "Inside", "Output", "Pair", "PairResult", "PutIn", "Rounding", "SiteNodes", "Spread",
+    "Tolerance", "Watch", "check",
 ]  # fmt: skip
 
 Status = Literal["passed", "failed", "not_run"]
@@ -53,7 +55,7 @@ class Check:
         max_rel: The same, relative to the output's largest magnitude among inputs of one scale.
         max_ulp: The most floats of its type that a value is away.
         tolerance: What is allowed, at the output that comes nearest to it or passes it most; None where values have
-            to be equal.
+            to be equal, or rounding decides.
         outputs: Each output.
         sizes: The shapes of the inputs.
         batches: How many batches ran.
@@ -66,6 +68,8 @@ class Check:
         site_nodes: Where the nodes that were put in at each rewritten site ran.
         blame: Where the difference begins, if the check failed and that could be found.
         notes: What else the reader should know.
+        rounding: How near the outputs come to what rounding explains, at the one that comes nearest or passes it
+            most; None where no output is judged by that.
     """
 
     provider: str
@@ -88,6 +92,7 @@ class Check:
     site_nodes: tuple[SiteNodes, ...] = ()
     blame: Blame | None = None
     notes: tuple[str, ...] = ()
+    rounding: Rounding | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The attributes as a dict of plain values; numbers may be infinite."""
@@ -102,6 +107,7 @@ def check(
     options: InputOptions = _DEFAULTS,
     atol: float | None = None,
     rtol: float | None = None,
+    tol: Mapping[str, Given] | None = None,
     signed_zeros: bool = False,
     exact: bool = False,
     pairs: Sequence[Pair] = (),
@@ -118,10 +124,12 @@ def check(
         b: The model that has to compute the same.
         providers: Providers by name, all required; None for the CPU, and CUDA where it truly runs.
         options: Sizes and values of the inputs.
-        atol: Allowed difference as a share of the output's largest magnitude; None for the type's own.
-        rtol: Allowed difference as a share of each value, added to that; None for the type's own.
+        atol: Allowed difference as a share of the output's largest magnitude. Where neither this nor ``rtol`` is
+            given, what rounding explains is allowed; where one is, the other one is the type's own.
+        rtol: Allowed difference as a share of each value, added to that.
+        tol: Both for single outputs, by name.
         signed_zeros: Fail where only the sign of a zero differs.
-        exact: The values have to be equal on the CPU. Where ``atol`` or ``rtol`` is given, that counts instead.
+        exact: The values have to be equal on the CPU. Where a tolerance is given, that counts instead.
         pairs: Rewritten sites, to be run alone too.
         watch: Tensors of the original of which to tell how many units saw both sides of zero.
         whole: A provider that is required, and has to take every node of the second model.
@@ -134,16 +142,25 @@ def check(
 
     Raises:
         BadInput: The given data cannot be read, or do not fit the inputs.
-        BadUsage: A shape or dimension is asked for that the model does not have.
+        BadUsage: A shape or dimension is asked for that the model does not have, or a tolerance is given for an
+            output that it does not have.
     """
     require_sensible(a, options)
+    _require_outputs(a, tol or {})
     asked = requests(providers, whole)
     apart = difference(a.proto, b.proto)
     if apart is not None:
         return tuple(Check(each.provider, "failed", True, reason=apart) for each in asked if each.required)
-    limits = Limits(signed_zeros=signed_zeros, atol=atol, rtol=rtol)
+    limits = Limits(signed_zeros=signed_zeros, given=Given(atol, rtol), own=tol or {})
     comparisons = [_Comparison(a, b, request, options, limits, exact, inside, progress) for request in asked]
     return tuple(comparison.run(pairs, watch, put_in) for comparison in comparisons)
+
+
+def _require_outputs(model: Model, tol: Mapping[str, Given]) -> None:
+    names = [output.name for output in model.proto.graph.output]
+    for name in tol:
+        if name not in names:
+            raise BadUsage(f"a tolerance is given for '{name}', which is no output", todo=f"name {', '.join(names)}")
 
 
 @dataclass(frozen=True)
@@ -197,7 +214,8 @@ class _Comparison:
         self._tell()
         try:
             second = open_runner(self.b, provider)
-            rows = judge(original.inside, original.runner.outputs, second, limits)
+            explained = self._explained(original)
+            rows = judge(original.inside, original.runner.outputs, second, limits, explained)
             rows, fused = self._without_fusion(original, second, rows, alone)
             patterns = outside_patterns(original.outside, second)
         except CannotRun as refusal:
@@ -230,10 +248,10 @@ class _Comparison:
         (below float32 the runtime computes in float32 and rounds where it likes, so there is no such run), then
         the tolerance decides.
         """
-        failed = [row for row in rows if row.failure and row.tolerance is None and is_float(np.dtype(row.dtype))]
+        failed = [row for row in rows if row.failure and row.equal and is_float(np.dtype(row.dtype))]
         if not failed or any(pair.status == "failed" for pair in alone):
             return rows, ()
-        loose = judge(original.inside, original.runner.outputs, second, self.limits)
+        loose = judge(original.inside, original.runner.outputs, second, self.limits, self._explained(original))
         plain, plain_second = (open_runner(model, self.request.provider, optimize=False) for model in (self.a, self.b))
         trials_ = [replace(trial, expected=plain.run(trial.feed)) for trial in original.inside]
         unfused = judge(trials_, plain.outputs, plain_second, replace(self.limits, exact=True))
@@ -266,15 +284,20 @@ class _Comparison:
             self.progress(f"check on {self.request.provider}{what}")
 
     def _limits(self, exact: bool) -> Limits:
-        """With equal bits where they are promised, which is on the CPU, unless the user gives a tolerance."""
-        given = self.limits.atol is not None or self.limits.rtol is not None
-        return replace(self.limits, exact=exact and self.request.provider == "cpu" and not given)
+        """With equal bits where they are promised, which is on the CPU."""
+        return replace(self.limits, exact=exact and self.request.provider == "cpu")
+
+    def _explained(self, original: _Original) -> Explained | None:
+        """What rounding explains; nobody knows of an original that does not repeat itself."""
+        if not original.deterministic:
+            return None
+        return partial(allowed, self.a, self.b, self.request.provider, original.inside, self.options.seed)
 
     def _original(self) -> _Original:
         runner = open_runner(self.a, self.request.provider)
         feeds = draw(self.a, self.options, runner)
         inside, outside = trials(runner, feeds)
-        again = repeats(inside[0], runner.run(inside[0].feed), self.limits)
+        again = repeats(inside[0], runner.run(inside[0].feed), runner.outputs, self.limits)
         return _Original(runner, feeds, inside, outside, again)
 
     def _alone(self, pairs: Sequence[Pair], feeds: Feeds) -> tuple[PairResult, ...]:
@@ -353,7 +376,7 @@ def _with_numbers(found: Check, rows: tuple[Output, ...]) -> Check:
     """The check with what is largest over its outputs."""
     compared = [row.difference for row in rows if row.difference.compared]
     rels = [each.max_rel for each in compared if each.max_rel is not None]
-    worst = max((row for row in rows if row.tolerance), key=lambda row: row.difference.excess, default=None)
+    worst = max((row for row in rows if not row.equal), key=lambda row: row.difference.excess, default=None)
     return replace(
         found,
         outputs=rows,
@@ -361,5 +384,6 @@ def _with_numbers(found: Check, rows: tuple[Output, ...]) -> Check:
         max_rel=max(rels, default=None),
         max_ulp=max((each.max_ulp for each in compared), default=None),
         tolerance=worst.tolerance if worst is not None else None,
+        rounding=worst.rounding if worst is not None else None,
         zero_signs=sum(each.zero_signs for each in compared),
     )

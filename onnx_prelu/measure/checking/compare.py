@@ -36,6 +36,7 @@ class Difference:
         nonfinite: Elements where NaN or infinity is expected. They are counted, not compared ...
         patterns: ... and this is how many of them are not the same NaN or infinity.
         spots: The largest excess in each cell of a coarse grid, infinite where elements are lost.
+        allowed: The largest ``|a − b|`` that passes at the element of this excess; None where there is none.
     """
 
     compared: int = 0
@@ -50,6 +51,7 @@ class Difference:
     nonfinite: int = 0
     patterns: int = 0
     spots: Spots = ()
+    allowed: float | None = None
 
     def passes(self, *, exact: bool, signed_zeros: bool) -> bool:
         """Whether this is no failure.
@@ -77,6 +79,7 @@ class Difference:
             nonfinite=self.nonfinite + other.nonfinite,
             patterns=self.patterns + other.patterns,
             spots=together(self.spots, other.spots),
+            allowed=worse.allowed,
         )
 
 
@@ -90,7 +93,13 @@ def magnitude(arrays: Iterable[NDArray[Any]]) -> float:
     return largest
 
 
-def compare(a: NDArray[Any], b: NDArray[Any], tolerance: Tolerance, scale: float) -> Difference:
+def compare(
+    a: NDArray[Any],
+    b: NDArray[Any],
+    tolerance: Tolerance,
+    scale: float,
+    rounding: NDArray[np.float64] | None = None,
+) -> Difference:
     """Compare two arrays of one shape and type.
 
     Args:
@@ -98,6 +107,7 @@ def compare(a: NDArray[Any], b: NDArray[Any], tolerance: Tolerance, scale: float
         b: What is there.
         tolerance: What is allowed.
         scale: The magnitude that ``tolerance.atol`` is a share of.
+        rounding: What is allowed in its place where it is finite, in a shape that broadcasts to theirs.
     """
     if not is_float(a.dtype):
         return _compare_equal(a, b)
@@ -108,7 +118,10 @@ def compare(a: NDArray[Any], b: NDArray[Any], tolerance: Tolerance, scale: float
     least = _STEPS * float(ml_dtypes.finfo(a.dtype).smallest_subnormal) if tolerance.atol or tolerance.rtol else 0.0
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         apart = np.abs(np.subtract(wide_a, wide_b, where=both, out=np.zeros(a.shape)))
-        allowed = tolerance.atol * scale + tolerance.rtol * np.where(both, np.abs(wide_a), 0.0) + least
+        allowed = tolerance.atol * scale + tolerance.rtol * np.where(both, np.abs(wide_a), 0.0)
+        if rounding is not None:
+            allowed = np.where(np.isfinite(rounding), rounding, allowed)
+        allowed = allowed + least
         excess = np.where(apart > 0, apart / allowed, 0.0)
     excess[np.isnan(excess)] = np.inf  # both too large for float64: nothing that passes looks like that
     max_abs = float(apart.max(initial=0.0))
@@ -125,8 +138,10 @@ def compare(a: NDArray[Any], b: NDArray[Any], tolerance: Tolerance, scale: float
         patterns=int(np.sum(~finite & ~_same_pattern(wide_a, wide_b))),
         spots=spots(np.where(finite & ~kept, np.inf, excess)),
     )
-    worst = finite & ~kept if found.lost else excess if np.isfinite(found.excess) and found.excess else apart
-    return replace(found, where=_where(worst) if found.lost or found.unequal else None)
+    if not (found.lost or found.unequal):
+        return found
+    worst = _where(finite & ~kept if found.lost else excess if np.isfinite(found.excess) and found.excess else apart)
+    return replace(found, where=worst, allowed=float(allowed[worst]))
 
 
 def patterns(a: NDArray[Any], b: NDArray[Any]) -> int:

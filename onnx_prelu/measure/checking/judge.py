@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,15 @@ from ..inputs.dtypes import is_float
 from ..inputs.spec import shape_text
 from ..providers.runner import Runner
 from .compare import Difference, compare, magnitude
-from .tolerance import Tolerance, tolerance
+from .tolerance import Given, Tolerance, tolerance
 from .trials import Trial
 
 _FEW = 3  # different values in all of an output, at most, where it is saturated ...
 _SAMPLE = 4096  # ... looked for among its first elements
+_NOTHING = Tolerance(0.0, 0.0)
+
+Explained: TypeAlias = Callable[[], list[list[NDArray[Any] | None]]]
+"""The largest difference that rounding explains: for each trial and output an array, or None where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -25,20 +29,40 @@ class Limits:
     """What passes.
 
     Attributes:
-        exact: Floats have to be equal, but for the sign of a zero.
+        exact: Floats have to be equal, but for the sign of a zero, where the user gives no tolerance.
         signed_zeros: Signs of zeros have to be equal.
-        atol: In place of the type's own.
-        rtol: In place of the type's own.
+        given: What the user gives in place of the rounding, for all outputs.
+        own: The same by output, which counts before that.
     """
 
     exact: bool = False
     signed_zeros: bool = False
-    atol: float | None = None
-    rtol: float | None = None
+    given: Given = Given()
+    own: Mapping[str, Given] = field(default_factory=dict)
 
-    def tolerance(self, dtype: np.dtype[Any]) -> Tolerance:
-        """What may lie between two values of a type; nothing where they have to be equal."""
-        return Tolerance(0.0, 0.0) if self.exact else tolerance(dtype, self.atol, self.rtol)
+    def tolerance(self, name: str, dtype: np.dtype[Any]) -> Tolerance:
+        """What may lie between two values of an output, but for rounding; nothing where they have to be equal."""
+        if self.exact and not self.is_given(name):
+            return Tolerance(0.0, 0.0)
+        each = self.own.get(name, self.given)
+        return tolerance(dtype, each.atol, each.rtol)
+
+    def is_given(self, name: str) -> bool:
+        """Whether the user says what passes at an output."""
+        return self.own.get(name, self.given) != Given()
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """How near an output comes to what rounding may make of it.
+
+    Attributes:
+        reached: The largest share of what is allowed that any element reaches; above 1 is a failure.
+        allowed: The largest ``|a − b|`` that is allowed there; None where all values are equal.
+    """
+
+    reached: float
+    allowed: float | None
 
 
 @dataclass(frozen=True)
@@ -49,12 +73,13 @@ class Output:
         name: Its name.
         dtype: Its type, as numpy calls it.
         shape: Its shape on the first batch.
-        tolerance: What is allowed; None where the values have to be equal.
+        tolerance: What is allowed; None where the values have to be equal, or where rounding decides.
         difference: What was found, over all batches.
         shows: False if a difference could hardly show here: the output takes a few values only, the same ones
             whatever comes in (saturated), or is no float (ArgMax).
         random: True if the original, run twice on the same inputs, does not give the same within the tolerance.
         failure: What is wrong, in words; None if it passes.
+        rounding: How near it comes to what rounding may make of it; None where a tolerance decides.
     """
 
     name: str
@@ -65,9 +90,17 @@ class Output:
     shows: bool = True
     random: bool = False
     failure: str | None = None
+    rounding: Rounding | None = None
+
+    @property
+    def equal(self) -> bool:
+        """Whether values have to be equal."""
+        return self.tolerance is None and self.rounding is None
 
 
-def judge(trials: Sequence[Trial], names: Sequence[str], runner: Runner, limits: Limits) -> tuple[Output, ...]:
+def judge(
+    trials: Sequence[Trial], names: Sequence[str], runner: Runner, limits: Limits, explained: Explained | None = None
+) -> tuple[Output, ...]:
     """Run a model on every trial, and compare with what is expected.
 
     Args:
@@ -75,35 +108,53 @@ def judge(trials: Sequence[Trial], names: Sequence[str], runner: Runner, limits:
         names: The names of the outputs.
         runner: The model.
         limits: What passes.
+        explained: Tells what rounding explains; asked only where values differ that need not be equal. Without it,
+            a tolerance decides everywhere.
 
     Raises:
         CannotRun: The model does not run on inputs on which the original runs.
     """
+    made = [runner.run(trial.feed) for trial in trials]
+    by_rounding = [
+        explained is not None
+        and is_float(first.dtype)
+        and not limits.is_given(name)
+        and limits.tolerance(name, first.dtype) != _NOTHING
+        for name, first in zip(names, trials[0].expected, strict=True)
+    ]
+    differs = any(
+        by_rounding[at] and not np.array_equal(a, b, equal_nan=True)
+        for trial, row in zip(trials, made, strict=True)
+        for at, (a, b) in enumerate(zip(trial.expected, row, strict=True))
+    )
+    allowed = explained() if explained is not None and differs else [[None] * len(names) for _ in trials]
     scales = _scales(trials)
     found = [Difference() for _ in names]
     reshaped: list[str | None] = [None for _ in names]
-    for trial in trials:
-        for at, (a, b) in enumerate(zip(trial.expected, runner.run(trial.feed), strict=True)):
+    for number, trial in enumerate(trials):
+        for at, (a, b) in enumerate(zip(trial.expected, made[number], strict=True)):
             if a.shape != b.shape or a.dtype != b.dtype:
                 reshaped[at] = f"is {b.dtype}{shape_text(b.shape)} instead of {a.dtype}{shape_text(a.shape)}"
-            else:
-                found[at] += compare(a, b, limits.tolerance(a.dtype), scales[trial.group][at])
+                continue
+            rounding = allowed[number][at] if by_rounding[at] else None
+            by_rounding[at] &= rounding is not None or not differs
+            found[at] += compare(a, b, limits.tolerance(names[at], a.dtype), scales[trial.group][at], rounding)
     return tuple(
-        _output(name, [trial.expected[at] for trial in trials], found[at], reshaped[at], limits)
+        _output(name, [trial.expected[at] for trial in trials], found[at], reshaped[at], limits, by_rounding[at])
         for at, name in enumerate(names)
     )
 
 
-def repeats(trial: Trial, again: Sequence[NDArray[Any]], limits: Limits) -> list[Difference]:
+def repeats(trial: Trial, again: Sequence[NDArray[Any]], names: Sequence[str], limits: Limits) -> list[Difference]:
     """What lies between two runs of the original on the same inputs, for each output.
 
     A difference in shape counts as one of infinite excess.
     """
     return [
-        compare(a, b, limits.tolerance(a.dtype), magnitude([a]))
+        compare(a, b, limits.tolerance(name, a.dtype), magnitude([a]))
         if a.shape == b.shape
         else Difference(unequal=max(a.size, b.size), excess=np.inf)
-        for a, b in zip(trial.expected, again, strict=True)
+        for name, a, b in zip(names, trial.expected, again, strict=True)
     ]
 
 
@@ -118,35 +169,44 @@ def _scales(trials: Sequence[Trial]) -> dict[tuple[float, float], list[float]]:
 
 
 def _output(
-    name: str, expected: Sequence[NDArray[Any]], found: Difference, reshaped: str | None, limits: Limits
+    name: str,
+    expected: Sequence[NDArray[Any]],
+    found: Difference,
+    reshaped: str | None,
+    limits: Limits,
+    by_rounding: bool,
 ) -> Output:
     first = expected[0]
-    allowed = limits.tolerance(first.dtype)
-    equal = allowed == Tolerance(0.0, 0.0)
-    return Output(
+    allowed = limits.tolerance(name, first.dtype)
+    row = Output(
         name,
         str(first.dtype),
         first.shape,
-        None if equal else allowed,
+        None if by_rounding or allowed == _NOTHING else allowed,
         found,
         shows=_shows(expected),
-        failure=reshaped or _failure(found, allowed, equal, limits),
+        rounding=Rounding(found.excess, found.allowed) if by_rounding else None,
     )
+    return replace(row, failure=reshaped or _failure(row, limits))
 
 
-def _failure(found: Difference, allowed: Tolerance, equal: bool, limits: Limits) -> str | None:
-    if found.passes(exact=equal, signed_zeros=limits.signed_zeros):
+def _failure(row: Output, limits: Limits) -> str | None:
+    found = row.difference
+    if found.passes(exact=row.equal, signed_zeros=limits.signed_zeros):
         return None
     if found.lost:
         return f"is NaN or infinite in {found.lost} elements where the original is finite, as at {_at(found)}"
-    if equal and found.unequal:
+    if row.equal and found.unequal:
         much = f" by up to {found.max_abs:.3g}, {found.max_ulp:.0f} ulp" if found.max_abs else ""
         return f"differs{much} in {found.unequal} of {found.compared} elements, as at {_at(found)}, and has to be equal"
     if found.excess > 1:
         rel = f" ({found.max_rel:.2g} of the largest value)" if found.max_rel is not None else ""
+        differs = f"differs by up to {found.max_abs:.3g}{rel}"
+        if row.tolerance is None:
+            return f"{differs}, {found.excess:.3g} times what rounding explains at {_at(found)} ({found.allowed:.3g})"
         much = f"{found.excess:.3g} times what" if np.isfinite(found.excess) else "where nothing"
-        limit = f"atol {allowed.atol:g} of the largest value, rtol {allowed.rtol:g}"
-        return f"differs by up to {found.max_abs:.3g}{rel}, {much} is allowed at {_at(found)} ({limit})"
+        limit = f"atol {row.tolerance.atol:g} of the largest value, rtol {row.tolerance.rtol:g}"
+        return f"{differs}, {much} is allowed at {_at(found)} ({limit})"
     return f"has zeros of the other sign in {found.zero_signs} elements"
 
 

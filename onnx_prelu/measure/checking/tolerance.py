@@ -33,6 +33,19 @@ class Tolerance:
     rtol: float
 
 
+@dataclass(frozen=True)
+class Given:
+    """What the user gives in place of it; None for what rounding, or else the type, allows.
+
+    Attributes:
+        atol: As a share of the output's largest magnitude.
+        rtol: As a share of each element.
+    """
+
+    atol: float | None = None
+    rtol: float | None = None
+
+
 def tolerance(dtype: np.dtype[Any], atol: float | None, rtol: float | None) -> Tolerance:
     """The tolerance for outputs of a type, with what the user gives in place of the type's own values.
 

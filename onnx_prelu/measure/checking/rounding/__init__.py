@@ -1,0 +1,1 @@
+"""How far rounding alone can carry the outputs of a model: the reason behind a tolerance."""

@@ -1,0 +1,151 @@
+"""What rounding may make of each element of each output: the tolerance of a check, with its reason.
+
+Two measures, each by itself enough for a correct rewrite, and each loose where the other is not:
+
+- **The bound**: an error is carried beside the values (``walk.py``). It adds up what rounding can do as if it had one
+  sign, so it is near for a few layers and grows with depth. Within 4 of it, |a − b| passes.
+- **The sensitivity**: all weights moved by one float (``perturbed.py``), a few times. It knows how errors cancel, at any
+  depth and for any op, but nothing of what no weight touches. Within 16 of its rms over a sample, |a − b| passes.
+
+An element is allowed the smaller one of the two. For both, the larger one of the two models counts, the second's up to a
+multiple of the first's: a rewrite may round more than the original, but a broken model must not widen its own tolerance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from ....graph.model import Model
+from ....graph.types import infer
+from ...costs.macs import macs
+from ...inputs.dtypes import is_float
+from ...providers.installed import short
+from ...providers.runtime import CannotRun, open_runner
+from ..trials import Trial
+from .bounded import Array, unit
+from .perturbed import perturbed, weight_bytes
+from .walk import BoundedRun
+
+_BOUNDS = 4  # times the bound pass, and ...
+_DEVIATIONS = 16  # ... times the rms of the perturbed
+_CAP = 16  # how much farther off the second model may be than the first
+_MOST = 2e9  # multiplications in all batches: beyond that, a walk in float64 takes seconds
+_AN_ELEMENT = 32  # of them, that the ops around an element take as long as
+_TIMES, _TIMES_LARGE, _LARGE = 8, 3, 4 << 20  # how often weights are moved, and how often beyond so many bytes
+
+
+def allowed(a: Model, b: Model, provider: str, trials: Sequence[Trial], seed: int) -> list[list[Array | None]]:
+    """How far two models that compute the same may be apart by rounding.
+
+    Args:
+        a: The original.
+        b: The other one.
+        provider: Where they run.
+        trials: What they run on.
+        seed: Of the directions in which weights are moved.
+
+    Returns:
+        For each trial and output, the largest |a − b| that passes, element by element: NaN or infinite where neither
+        measure tells, and None where none tells anything of the output.
+    """
+    bounds = [_walked(model, trials) for model in (a, b)]
+    moved = [_sensitivity(model, provider, trials, seed) for model in (a, b)]
+    return [
+        [
+            _smaller(
+                _larger(bounds[0][at][output], bounds[1][at][output], expected),
+                _larger(moved[0][at][output], moved[1][at][output], expected),
+            )
+            for output, expected in enumerate(trial.expected)
+        ]
+        for at, trial in enumerate(trials)
+    ]
+
+
+def _larger(first: Array | None, second: Array | None, expected: Array) -> Array | None:
+    """The larger one of two models' measures, the second's up to a multiple of the largest of the first's."""
+    if first is None or not is_float(expected.dtype):
+        return None
+    first = np.fmax(first, _stored(expected))
+    if second is None or second.shape != first.shape:
+        return first
+    most = _CAP * float(np.max(first, where=np.isfinite(first), initial=0.0))
+    return np.fmax(first, np.minimum(second, most))
+
+
+def _stored(expected: Array) -> float:
+    """What the largest value of an output is off by when it is stored: nothing of it is known better."""
+    size = np.abs(expected.astype(np.float64))
+    return unit(expected.dtype) * float(np.max(size, where=np.isfinite(size), initial=0.0))
+
+
+def _smaller(bound: Array | None, moved: Array | None) -> Array | None:
+    if bound is None:
+        return None if moved is None else _DEVIATIONS * moved
+    return _BOUNDS * bound if moved is None else np.fmin(_BOUNDS * bound, _DEVIATIONS * moved)
+
+
+def _walked(model: Model, trials: Sequence[Trial]) -> list[list[Array | None]]:
+    """The bound of each output on each trial, of the outputs' shape; None behind a node that is not covered."""
+    if not _soon(model, trials):
+        return [[None] * len(trial.expected) for trial in trials]
+    run = BoundedRun(model)
+    return [[None if each is None else each.error for each in run.bounds(trial.feed)] for trial in trials]
+
+
+def _soon(model: Model, trials: Sequence[Trial]) -> bool:
+    """Whether a walk takes no longer than people wait."""
+    types = infer(model, {name: value.shape for name, value in trials[0].feed.items()})
+    layers = macs(model.proto, types)
+    elements = sum(math.prod(shape) for each in types.values() if (shape := each.fixed) is not None)
+    return layers is not None and len(trials) * (layers + _AN_ELEMENT * elements) <= _MOST
+
+
+def _sensitivity(model: Model, provider: str, trials: Sequence[Trial], seed: int) -> list[list[Array | None]]:
+    """The rms by which the outputs move with the weights, over each sample; None where they cannot be moved."""
+    rng = np.random.default_rng([seed, 1])
+    spreads = [[_Spread() for _ in trial.expected] for trial in trials]
+    for _ in range(_TIMES_LARGE if weight_bytes(model) > _LARGE else _TIMES):
+        other = None if short(provider) == "reference" else perturbed(model, rng)  # it is too slow for that
+        if other is None:
+            return [[None] * len(trial.expected) for trial in trials]
+        try:
+            runner = open_runner(other, provider)
+            for trial, row in zip(trials, spreads, strict=True):
+                for spread, made in zip(row, runner.run(trial.feed), strict=True):
+                    spread.add(made)
+        except CannotRun:
+            return [[None] * len(trial.expected) for trial in trials]
+    return [[spread.rms() for spread in row] for row in spreads]
+
+
+class _Spread:
+    """How far arrays of one shape lie apart, told one after the other."""
+
+    def __init__(self) -> None:
+        self._first: Array | None = None
+        self._count = 0
+        self._sum: Array | float = 0.0
+        self._squares: Array | float = 0.0
+        self._alike = True
+
+    def add(self, made: Array) -> None:
+        if self._first is None:
+            self._first = made
+        self._alike = self._alike and is_float(made.dtype) and made.shape == self._first.shape
+        if self._alike:
+            with np.errstate(all="ignore"):
+                away = made.astype(np.float64) - self._first.astype(np.float64)
+                self._sum, self._squares = self._sum + away, self._squares + away**2
+            self._count += 1
+
+    def rms(self) -> Array | None:
+        """The standard deviation, pooled over each sample (all axes but the first); of the arrays' rank."""
+        if not self._alike or self._first is None or self._count < 2:
+            return None
+        variance = np.asarray((self._squares - np.square(self._sum) / self._count) / (self._count - 1))
+        axes = tuple(range(1, variance.ndim))
+        return np.sqrt(np.maximum(np.mean(variance, axis=axes, keepdims=True), 0.0))
