@@ -44,11 +44,17 @@ def check_lines(check: Check) -> Iterator[Line]:
 
 
 def _nearness(check: Check) -> str:
+    apart = f"max abs {words.number(check.max_abs)}, max rel {words.number(check.max_rel)}"
+    apart += f", {words.number(check.max_ulp)} ulp"
+    if check.rounding is not None:
+        if not check.rounding.reached:
+            return "all values equal"
+        of = f"{words.number(check.rounding.reached)} of what rounding explains"
+        return f"{apart}; {of} ({words.number(check.rounding.allowed)} there)"
     if check.tolerance is None:
         return "all values equal, as they have to be"
     nearest = max((o for o in check.outputs if o.tolerance is not None), key=lambda o: o.difference.excess)
-    share, ulp = words.number(nearest.difference.excess), words.number(check.max_ulp)
-    apart = f"max abs {words.number(check.max_abs)}, max rel {words.number(check.max_rel)}, {ulp} ulp"
+    share = words.number(nearest.difference.excess)
     limit = f"{check.tolerance.atol:g} of the largest value, and {check.tolerance.rtol:g} of each"
     return f"{apart}; {share} of the tolerance ({limit})"
 

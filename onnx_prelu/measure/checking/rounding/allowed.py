@@ -26,15 +26,15 @@ from ...providers.installed import short
 from ...providers.runtime import CannotRun, open_runner
 from ..trials import Trial
 from .bounded import Array, unit
-from .perturbed import perturbed, weight_bytes
+from .perturbed import perturbed
 from .walk import BoundedRun
 
 _BOUNDS = 4  # times the bound pass, and ...
 _DEVIATIONS = 16  # ... times the rms of the perturbed
 _CAP = 16  # how much farther off the second model may be than the first
-_MOST = 2e9  # multiplications in all batches: beyond that, a walk in float64 takes seconds
+_MOST = 1e9  # multiplications in all batches: beyond that, a walk in float64 takes seconds
 _AN_ELEMENT = 32  # of them, that the ops around an element take as long as
-_TIMES, _TIMES_LARGE, _LARGE = 8, 3, 4 << 20  # how often weights are moved, and how often beyond so many bytes
+_TIMES = 3  # that the weights are moved
 
 
 def allowed(a: Model, b: Model, provider: str, trials: Sequence[Trial], seed: int) -> list[list[Array | None]]:
@@ -69,7 +69,7 @@ def _larger(first: Array | None, second: Array | None, expected: Array) -> Array
     """The larger one of two models' measures, the second's up to a multiple of the largest of the first's."""
     if first is None or not is_float(expected.dtype):
         return None
-    first = np.fmax(first, _stored(expected))
+    first = np.maximum(first, _stored(expected))
     if second is None or second.shape != first.shape:
         return first
     most = _CAP * float(np.max(first, where=np.isfinite(first), initial=0.0))
@@ -108,7 +108,7 @@ def _sensitivity(model: Model, provider: str, trials: Sequence[Trial], seed: int
     """The rms by which the outputs move with the weights, over each sample; None where they cannot be moved."""
     rng = np.random.default_rng([seed, 1])
     spreads = [[_Spread() for _ in trial.expected] for trial in trials]
-    for _ in range(_TIMES_LARGE if weight_bytes(model) > _LARGE else _TIMES):
+    for _ in range(_TIMES):
         other = None if short(provider) == "reference" else perturbed(model, rng)  # it is too slow for that
         if other is None:
             return [[None] * len(trial.expected) for trial in trials]
@@ -143,9 +143,9 @@ class _Spread:
             self._count += 1
 
     def rms(self) -> Array | None:
-        """The standard deviation, pooled over each sample (all axes but the first); of the arrays' rank."""
+        """The standard deviation: of each element or over its sample (all axes but the first), the larger one."""
         if not self._alike or self._first is None or self._count < 2:
             return None
-        variance = np.asarray((self._squares - np.square(self._sum) / self._count) / (self._count - 1))
+        variance = np.maximum((self._squares - np.square(self._sum) / self._count) / (self._count - 1), 0.0)
         axes = tuple(range(1, variance.ndim))
-        return np.sqrt(np.maximum(np.mean(variance, axis=axes, keepdims=True), 0.0))
+        return np.sqrt(np.maximum(variance, np.mean(variance, axis=axes, keepdims=True)))
