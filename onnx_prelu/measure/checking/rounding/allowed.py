@@ -146,6 +146,7 @@ class _Spread:
         """The standard deviation: of each element or over its sample (all axes but the first), the larger one."""
         if not self._alike or self._first is None or self._count < 2:
             return None
-        variance = np.maximum((self._squares - np.square(self._sum) / self._count) / (self._count - 1), 0.0)
-        axes = tuple(range(1, variance.ndim))
-        return np.sqrt(np.maximum(variance, np.mean(variance, axis=axes, keepdims=True)))
+        with np.errstate(all="ignore"):
+            variance = np.maximum((self._squares - np.square(self._sum) / self._count) / (self._count - 1), 0.0)
+            axes = tuple(range(1, variance.ndim))
+            return np.sqrt(np.maximum(variance, np.mean(variance, axis=axes, keepdims=True)))

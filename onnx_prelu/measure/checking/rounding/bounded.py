@@ -71,23 +71,23 @@ def summed(terms: int, dtype: np.dtype[Any]) -> float:
 
 
 def add(x: Bounded, y: Bounded) -> Bounded:
-    """x + y."""
+    """Sum: x + y."""
     return Bounded(x.value + y.value, x.error + y.error, x.dtype).stored()
 
 
 def subtract(x: Bounded, y: Bounded) -> Bounded:
-    """x − y."""
+    """Difference: x − y."""
     return Bounded(x.value - y.value, x.error + y.error, x.dtype).stored()
 
 
 def multiply(x: Bounded, y: Bounded) -> Bounded:
-    """x·y."""
+    """Product: x·y."""
     error = np.abs(x.value) * y.error + x.error * np.abs(y.value) + x.error * y.error
     return Bounded(x.value * y.value, error, x.dtype).stored()
 
 
 def divide(x: Bounded, y: Bounded) -> Bounded:
-    """x/y; without a bound where y may be 0."""
+    """Quotient: x/y, without a bound where y may be 0."""
     value = x.value / y.value
     least = np.abs(y.value) - y.error
     error = np.where(least > 0, (x.error + np.abs(value) * y.error) / np.where(least > 0, least, 1.0), np.inf)

@@ -44,8 +44,7 @@ def perturbed(model: Model, rng: np.random.Generator) -> Model | None:
 def _weight_bytes(model: Model) -> int:
     """What the constants of a model take, inside or outside of it."""
     return sum(
-        int(np.prod(each.dims, dtype=np.int64)) * numpy_dtype(each.data_type).itemsize
-        for each in tensors(model.proto)
+        int(np.prod(each.dims, dtype=np.int64)) * numpy_dtype(each.data_type).itemsize for each in tensors(model.proto)
     )
 
 

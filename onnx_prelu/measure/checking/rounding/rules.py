@@ -17,7 +17,6 @@ from scipy.special import erf, expit
 from .bounded import Array, Bounded, add, divide, exact, mean, multiply, subtract, summed
 from .windows import convolve, pooled, spread, window
 
-Arguments: TypeAlias = "Sequence[Bounded | None]"
 Rule: TypeAlias = "Callable[[Call], Bounded | list[Bounded]]"
 
 _FLAT = 4  # ulps of the largest value that a runtime's Sigmoid, Tanh, Exp and Erf are off by themselves
@@ -76,7 +75,7 @@ class Call:
 
 
 def _linear(x: Bounded, w: Bounded, times: Callable[[Array, Array], Array], terms: int, b: Array | float) -> Bounded:
-    """x·W + b by a product that is linear in both: E·|W| + (|x| + E)·E_W + √k·u·(|x|·|W| + |b|)."""
+    """A product x·W + b, by a product that is linear in both: E·|W| + (|x| + E)·E_W + √k·u·(|x|·|W| + |b|)."""
     size = np.abs(w.value)
     share = summed(terms, x.dtype)
     error = times(x.error + share * np.abs(x.value), size)
@@ -207,7 +206,7 @@ def _global_mean(call: Call) -> Bounded:
 
 
 def _two_slopes(x: Bounded, slope: Bounded) -> Bounded:
-    """x for x >= 0, else slope·x: off by what the slopes of the sides that it may be on make of the error."""
+    """PReLU: off by what the slopes of the sides that it may be on make of the error."""
     below, above = x.value - x.error < 0, x.value + x.error >= 0
     error = np.maximum(np.where(above, x.error, 0.0), np.where(below, x.error * np.abs(slope.value), 0.0))
     value = np.where(x.value >= 0, x.value, x.value * slope.value)
@@ -249,7 +248,7 @@ def _smooth(x: Bounded, value: Array, steepest: Array) -> Bounded:
 
 def _nearest(x: Bounded) -> Array:
     """The smallest magnitude in reach."""
-    return np.maximum(np.abs(x.value) - x.error, 0.0)
+    return np.asarray(np.maximum(np.abs(x.value) - x.error, 0.0))
 
 
 def _sigmoid(call: Call) -> Bounded:
@@ -403,7 +402,7 @@ def _pad(call: Call) -> Bounded:
         raise Uncovered("Pad of some axes, to the inside, or round")
     widths = list(zip(pads[: x.value.ndim], pads[x.value.ndim :], strict=True))
     if mode != "constant":
-        value, error = (np.pad(part, widths, mode=mode) for part in (x.value, x.error))  # type: ignore[call-overload]
+        value, error = (np.pad(part, widths, mode=mode) for part in (x.value, x.error))
         return Bounded(value, error, x.dtype)
     fill = call.get(2)
     with_ = call.attributes.get("value", 0.0) if fill is None else fill.value.item()

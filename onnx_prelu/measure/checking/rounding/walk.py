@@ -78,9 +78,9 @@ class BoundedRun:
 
 def _alone(node: NodeProto, opset: int) -> Model:
     """A model of one node, of whatever types."""
-    ends = [
+    inputs, outputs = (
         [helper.make_value_info(name, TypeProto()) for name in dict.fromkeys(names) if name]
         for names in (node.input, node.output)
-    ]
+    )
     opsets = [helper.make_opsetid("", opset)]
-    return Model(helper.make_model(helper.make_graph([node], "alone", *ends), opset_imports=opsets))
+    return Model(helper.make_model(helper.make_graph([node], "alone", inputs, outputs), opset_imports=opsets))

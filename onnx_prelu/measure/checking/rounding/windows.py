@@ -77,7 +77,7 @@ def _more(size: int, kernel: int, stride: int, dilation: int, before: int, behin
 
 
 def convolve(x: Array, kernel: Array, moved: Window, groups: int) -> Array:
-    """x (N, C, *spatial) under a kernel (M, C/groups, *size), group by group."""
+    """An array (N, C, *spatial) under a kernel (M, C/groups, *size), group by group."""
     seen = moved.over(x, 0.0)  # (N, C, *places, *size)
     places = seen.shape[2 : 2 + len(moved.kernel)]
     split = seen.reshape(len(x), groups, -1, math.prod(places), math.prod(moved.kernel))
