@@ -24,6 +24,9 @@ class Net:
         rng: Draws.
         dtype: Of all values.
         shape: Of what comes out at the end, with a batch of 2.
+        nodes: What it computes.
+        constants: Its weights.
+        last: The tensor at the end.
     """
 
     rng: np.random.Generator
@@ -34,19 +37,23 @@ class Net:
     last: str = "x"
 
     def constant(self, values: np.ndarray[Any, Any]) -> str:
+        """A weight, and its name."""
         name = f"c{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.asarray(values).astype(self.dtype), name))
         return name
 
     def add(self, op: str, *inputs: str, **attributes: Any) -> str:
+        """A node at the end, and the name of what it makes."""
         self.last = f"t{len(self.nodes)}"
         self.nodes.append(helper.make_node(op, list(inputs), [self.last], self.last, **attributes))
         return self.last
 
     def draw(self, *choices: Any) -> Any:
+        """One of some choices."""
         return choices[int(self.rng.integers(len(choices)))]
 
     def model(self, shape: tuple[int, ...]) -> onnx.ModelProto:
+        """The model, for an input of a shape."""
         self.nodes[-1].output[0] = "y"
         number = helper.np_dtype_to_tensor_dtype(self.dtype)
         ends = [

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import journal, notes
-from .arguments import Progress, Source, input_options, known_sizes, repaired_by, scope_of
+from .arguments import Progress, Source, input_options, known_sizes, repaired_by, scope_of, tolerances
 from .graph.draft import Draft
 from .graph.model import load
 from .graph.types import infer
@@ -42,6 +42,7 @@ def check(
     seed: int = 0,
     atol: float | None = None,
     rtol: float | None = None,
+    tol: Mapping[str, Mapping[str, float]] | None = None,
     signed_zeros: bool = False,
     bench: bool = False,
     threads: int = 1,
@@ -77,6 +78,7 @@ def check(
         options=options,
         atol=atol,
         rtol=rtol,
+        tol=tolerances(tol),
         signed_zeros=signed_zeros,
         whole=require_all_nodes_on,
         progress=progress,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import onnx_graphsurgeon as gs
 
 from .errors import BadUsage
 from .graph.model import Model
+from .measure.checking.tolerance import Given
 from .measure.checking.watch import Watch
 from .measure.inputs.draw import InputOptions
 from .passes.patterns import Scope
@@ -80,6 +82,18 @@ def require_use(goal: str, form: object, purpose: str | None, to: str, **given: 
         names = ", ".join(f"--{name.replace('_', '-')}" for name in idle)
         why = "--form says the form" if goal == "fast" and form is not None else "it is about --to fast"
         raise BadUsage(f"{names} has no meaning here: {why}", todo="leave it out, or take --to fast alone")
+
+
+def tolerances(tol: Mapping[str, Mapping[str, float]] | None) -> dict[str, Given]:
+    """What the user allows at single outputs.
+
+    Raises:
+        BadUsage: It is no tolerance.
+    """
+    for name, given in (tol or {}).items():
+        if not given or given.keys() - {"atol", "rtol"} or not all(0 <= share < math.inf for share in given.values()):
+            raise BadUsage(f"{dict(given)} is no tolerance for '{name}'", todo="give atol, rtol or both, from 0 on")
+    return {name: Given(**given) for name, given in (tol or {}).items()}
 
 
 def watch(plan: Plan) -> Watch:

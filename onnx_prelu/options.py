@@ -31,6 +31,7 @@ from .wording import (
     named,
     option,
     positive,
+    shares,
     sizes,
     together,
 )
@@ -183,14 +184,22 @@ tolerance = together(
         "--atol",
         type=Finite(min=0),
         metavar="SHARE",
-        help="Allowed difference, as a share of the output's largest value. Default: by type.",
+        help="Allowed difference, as a share of the output's largest value. Default: what rounding explains.",
     ),
     option(
         CHECK,
         "--rtol",
         type=Finite(min=0),
         metavar="SHARE",
-        help="Allowed difference, as a share of each value, added to that. Default: by type.",
+        help="Allowed difference, as a share of each value, added to that. Default: what rounding explains.",
+    ),
+    option(
+        CHECK,
+        "--tol",
+        metavar="OUT:rtol=X",
+        multiple=True,
+        callback=named(":", shares, "an output and what is allowed there, like out:rtol=1e-4 or out:atol=0,rtol=1e-3"),
+        help="Both for one output, like out:rtol=1e-4. Repeatable.",
     ),
     option(CHECK, "--signed-zeros", is_flag=True, help="Fail where only the sign of a zero differs."),
 )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import journal, notes
-from .arguments import Progress, Source, dims, input_options, repaired_by, require_use, scope_of
+from .arguments import Progress, Source, dims, input_options, repaired_by, require_use, scope_of, tolerances
 from .checked import checked
 from .errors import BadUsage, NotMet
 from .graph.model import load, save
@@ -59,6 +59,7 @@ def rewrite(
     seed: int = 0,
     atol: float | None = None,
     rtol: float | None = None,
+    tol: Mapping[str, Mapping[str, float]] | None = None,
     signed_zeros: bool = False,
     keep_failed: bool = False,
     on_fail: str = "fail",
@@ -108,8 +109,10 @@ def rewrite(
         dim: Values of symbolic dimensions, by name; of several values for one, ``to="fast"`` is tuned for all, and
             the first is checked and timed.
         seed: Of the random inputs.
-        atol: Absolute tolerance, in units of the output's largest magnitude; by default the dtype's.
-        rtol: Relative tolerance; by default the dtype's.
+        atol: Absolute tolerance, in units of the output's largest magnitude. Where neither this nor ``rtol`` is given,
+            what rounding explains passes; where one is, the other one is the dtype's.
+        rtol: Relative tolerance.
+        tol: Both for single outputs: ``{"y": {"rtol": 1e-4}}``.
         signed_zeros: Count a differing sign of zero as a difference.
         keep_failed: Return the result even where its check failed.
         on_fail: ``"refuse-site"``: where the check fails, leave the site that is to blame as it is and try again, until
@@ -187,6 +190,7 @@ def rewrite(
         options=options,
         atol=atol,
         rtol=rtol,
+        tol=tolerances(tol),
         signed_zeros=signed_zeros,
         whole=require_all_nodes_on,
         progress=progress,

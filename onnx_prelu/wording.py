@@ -112,6 +112,17 @@ def batches(ctx: click.Context, param: click.Parameter, text: str | None) -> tup
         raise click.BadParameter(f"'{text}' is not a list of sizes, like 1,8,32.", ctx, param) from None
 
 
+def shares(text: str) -> dict[str, float]:
+    """Tolerances by their names, like ``atol=0,rtol=1e-4``; ValueError otherwise."""
+    read = dict(part.split("=", 1) for part in text.split(","))
+    if len(read) < len(text.split(",")) or read.keys() - {"atol", "rtol"}:
+        raise ValueError(text)
+    given = {name: float(share) for name, share in read.items()}
+    if not all(0 <= share < math.inf for share in given.values()):
+        raise ValueError(text)
+    return given
+
+
 def option(group: str, *names: str, **settings: Any) -> Callable[[F], F]:
     """An option of a help group."""
     return click.option(*names, cls=Option, group=group, **settings)

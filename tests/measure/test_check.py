@@ -11,7 +11,7 @@ from onnx_prelu.errors import BadUsage
 from onnx_prelu.graph.model import Model, load
 from onnx_prelu.measure.checking import check as room
 from onnx_prelu.measure.checking import pairs
-from onnx_prelu.measure.checking.check import Check, Pair, Tolerance, Watch, check
+from onnx_prelu.measure.checking.check import Check, Given, Pair, Tolerance, Watch, check
 from onnx_prelu.measure.checking.judge import judge
 from onnx_prelu.measure.inputs.draw import InputOptions
 from onnx_prelu.measure.providers.installed import release
@@ -613,3 +613,53 @@ def test_real_models_are_themselves(name):
             node.op_type = "Relu"
             del node.input[1:]
     assert on_cpu(given, Model(damaged)).status == "failed"
+
+
+# ── what rounding explains ────────────────────────────────────────────────────────────────────────────────────
+
+
+TWO = "g (float[N,4] x) => (float[N,4] y, float[N,4] z) <float a = {0.1}, float b = {0.9}> { %s z = Mul(a, x) }"
+TWO_PRELU = model(TWO % "y = PRelu(x, a)")
+TWO_OFF = model(TWO % "p = PRelu(x, a) k = Constant <value = float {1.00001}> () y = Mul(p, k)")
+
+
+def test_a_little_more_than_rounding_fails():
+    found = on_cpu(TWO_PRELU, TWO_OFF)
+    assert found.reason.startswith("output 'y' differs by up to")
+    assert "times what rounding explains at [" in found.reason
+    assert found.outputs[0].rounding.reached > 1
+    assert found.outputs[1].rounding.reached == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        ({"tol": {"y": Given(rtol=1e-4)}}, "passed"),
+        ({"tol": {"y": Given(rtol=1e-6, atol=0.0)}}, "failed"),
+        ({"tol": {"z": Given(rtol=1e-4)}}, "failed"),
+        ({"tol": {"y": Given(atol=0.0, rtol=0.0)}, "rtol": 1e-4}, "failed"),
+        ({"tol": {"y": Given(rtol=1e-4)}, "atol": 0.0, "rtol": 0.0}, "passed"),
+        ({"tol": {"y": Given(rtol=1e-4)}, "exact": True}, "passed"),
+    ],
+)
+def test_a_tolerance_for_one_output(given, status):
+    found = on_cpu(TWO_PRELU, TWO_OFF, **given)
+    assert found.status == status
+    assert (found.outputs[0].rounding is None) == ("y" in given["tol"])
+
+
+def test_a_tolerance_for_what_is_no_output():
+    with pytest.raises(BadUsage, match="'w', which is no output"):
+        on_cpu(PRELU, PRELU, tol={"w": Given(rtol=1e-4)})
+
+
+def test_what_no_weight_and_no_rule_explains_keeps_the_types_tolerance():
+    round_trip = model("g (float[N,4] x) => (float[N,4] y) { s = Sinh(x) y = Asinh(s) }")
+    found = on_cpu(model("g (float[N,4] x) => (float[N,4] y) { y = Identity(x) }"), round_trip)
+    assert found.rounding is not None  # the first model's bound is known
+    found = on_cpu(
+        round_trip, model("g (float[N,4] x) => (float[N,4] y) { s = Sinh(x) t = Neg(s) u = Neg(t) y = Asinh(u) }")
+    )
+    assert (found.status, found.rounding.reached) == ("passed", 0)  # equal, so nobody had to know
+    found = on_cpu(round_trip, model("g (float[N,4] x) => (float[N,4] y) { y = Identity(x) }"))
+    assert (found.rounding, found.tolerance) == (None, Tolerance(1e-5, 1e-4))
