@@ -3,10 +3,10 @@
     python -m benchmarks.corruptions                        # 300 corruptions, writes benchmarks/corruptions.md
     python -m benchmarks.corruptions --count 40 --search 2000 --out /tmp/corruptions.md
 
-Networks are drawn, rewritten, and damaged in one place. What the damage does is known from elsewhere: both models run in
-float64 by onnx's reference evaluator, on the check's own inputs and on those of a search. An effect *shows* where it is
-larger than what the check allows. The exit code is 1 where a corruption that shows on the check's own inputs passes, or
-where more than 3 % of those that show anywhere do.
+Networks are drawn, rewritten, and damaged in one place. What the damage does is known from elsewhere: both models run
+in float64 by onnx's reference evaluator, on the check's own inputs and on those of a search. An effect *shows* where it
+is larger than what the check allows. The exit code is 1 where a corruption that shows on the check's own inputs passes,
+or where more than 3 % of those that show anywhere do.
 """
 
 from __future__ import annotations
@@ -281,11 +281,12 @@ def page(cases: list[Case], search: int) -> str:
         rows.append(f"| {kind} | {len(of)} | {' | '.join(caught)} | {unseen or ''} |")
     own, anywhere = ([case for case in cases if getattr(case, which)] for which in ("own", "anywhere"))
     seen = f"{sum(case.caught for case in anywhere)} of {len(anywhere)}"
+    seen_by_it = f"{sum(case.caught for case in own)} of {len(own)}"
     return f"""# Damaged rewrites, and whether the check sees it
 
 `python -m benchmarks.corruptions --count {len(cases)} --search {search}`. {versions}.
 
-Caught: **{sum(case.caught for case in own)} of {len(own)}** that show on the check's own inputs, and **{seen}** that show there or on
+Caught: **{seen_by_it}** that show on the check's own inputs, and **{seen}** that show there or on
 {search:,} others. What shows nowhere moves every output by less than rounding may: only a proof could see it.
 
 | damage | corruptions | caught, of those that show on its own inputs | of those that show anywhere | only for a proof |

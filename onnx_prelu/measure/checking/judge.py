@@ -37,7 +37,7 @@ class Limits:
 
     exact: bool = False
     signed_zeros: bool = False
-    given: Given = Given()
+    given: Given = field(default_factory=Given)
     own: Mapping[str, Given] = field(default_factory=dict)
 
     def tolerance(self, name: str, dtype: np.dtype[Any]) -> Tolerance:

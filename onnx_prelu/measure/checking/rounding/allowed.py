@@ -3,12 +3,16 @@
 Two measures, each by itself enough for a correct rewrite, and each loose where the other is not:
 
 - **The bound**: an error is carried beside the values (``walk.py``). It adds up what rounding can do as if it had one
-  sign, so it is near for a few layers and grows with depth. Within 4 of it, |a − b| passes.
-- **The sensitivity**: all weights moved by one float (``perturbed.py``), a few times. It knows how errors cancel, at any
-  depth and for any op, but nothing of what no weight touches. Within 16 of its rms over a sample, |a − b| passes.
+  sign, so it is near for a few layers and grows with depth. Within 4 times it, |a − b| passes.
+- **The sensitivity**: all weights moved by one float (``perturbed.py``), a few times. It knows how errors cancel, at
+  any depth and for any op, but nothing of what no weight touches. Within 16 times its rms, |a − b| passes: that of the
+  element or over its sample, whichever is larger.
 
-An element is allowed the smaller one of the two. For both, the larger one of the two models counts, the second's up to a
-multiple of the first's: a rewrite may round more than the original, but a broken model must not widen its own tolerance.
+An element is allowed the smaller one of the two. For each, the larger one of the two models counts, the second's up to
+a multiple of the first's: a rewrite may round more than the original, but a broken model must not widen its own
+tolerance. In 1,012 correct rewrites of six forms, slopes up to ±25, float16 and float32, |a − b| came to 1.7 times the
+bound and to 6.7 times the rms at most; the original's own alone would have been exceeded 2.4 and 51 times. No value of
+the originals was farther from float64 than the bound.
 """
 
 from __future__ import annotations

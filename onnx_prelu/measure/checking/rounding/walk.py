@@ -12,7 +12,8 @@ from ....graph.model import Model, array
 from ...providers.reference import ReferenceRunner
 from ...providers.runner import CannotRun
 from .bounded import Array, Bounded, exact
-from .rules import RULES, Call, Uncovered
+from .call import Call, Uncovered
+from .rules import RULES
 
 _ONNX = ("", "ai.onnx")
 # What comes out of these is not rounded: sizes, and constants.
