@@ -234,3 +234,17 @@ def test_one_name_is_as_good_as_a_list_of_one():
     assert [check.provider for check in done.report.check] == ["cpu"]
     assert onnx_prelu.check(CNN, done.model, providers="cpu").passed
     assert [site.node for site in onnx_prelu.inspect(CNN, skip="act0").sites] == ["act1"]
+
+
+@pytest.mark.parametrize("given", [{}, {"rtol": -1.0}, {"atol": float("inf")}, {"ulp": 3.0}])
+def test_what_is_no_tolerance(given):
+    with pytest.raises(onnx_prelu.BadUsage, match="is no tolerance for 'y'"):
+        onnx_prelu.check(MODELS / "digits_prelu_gemm.onnx", MODELS / "digits_relu_wide.onnx", tol={"y": given})
+
+
+def test_a_tolerance_for_an_output_decides_there():
+    files = MODELS / "digits_prelu_gemm.onnx", MODELS / "digits_relu_wide.onnx"
+    (name,) = [output.name for output in onnx.load(files[0]).graph.output]
+    assert not onnx_prelu.check(*files, tol={name: {"atol": 0.0, "rtol": 0.0}}).passed
+    assert onnx_prelu.check(*files, tol={name: {"rtol": 1e-4}}).check[0].rounding is None
+    assert 0 < onnx_prelu.check(*files).check[0].rounding.reached < 1

@@ -49,8 +49,8 @@ def _nearness(check: Check) -> str:
     if check.rounding is not None:
         if not check.rounding.reached:
             return "all values equal"
-        of = f"{words.number(check.rounding.reached)} of what rounding explains"
-        return f"{apart}; {of} ({words.number(check.rounding.allowed)} there)"
+        of = f"{words.number(check.rounding.reached)} of the allowed rounding"
+        return f"{apart}; {of} ({words.number(check.rounding.allowed)} where it comes nearest)"
     if check.tolerance is None:
         return "all values equal, as they have to be"
     nearest = max((o for o in check.outputs if o.tolerance is not None), key=lambda o: o.difference.excess)

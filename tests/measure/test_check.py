@@ -663,3 +663,10 @@ def test_what_no_weight_and_no_rule_explains_keeps_the_types_tolerance():
     assert (found.status, found.rounding.reached) == ("passed", 0)  # equal, so nobody had to know
     found = on_cpu(round_trip, model("g (float[N,4] x) => (float[N,4] y) { y = Identity(x) }"))
     assert (found.rounding, found.tolerance) == (None, Tolerance(1e-5, 1e-4))
+
+
+def test_an_output_that_rounding_alone_moves_shows_little():
+    body = "g (float[N,4] x) => (float[N,4] y) <float k = {1.0e7}> { h = Mul(k, x) s = Sin(h) y = %s }"
+    found = on_cpu(model(body % "Identity(s)"), model(body % "Mul(s, s)"))
+    assert not found.outputs[0].shows
+    assert found.notes[0].endswith("or moved by a percent by rounding alone")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from examples import EQUAL, FAILED, FASTER, MIXED, PASSED, UNRUN, UNTIMED
 
-from onnx_prelu.measure.checking.check import Blame, Spread
+from onnx_prelu.measure.checking.check import Blame, Rounding, Spread
 from onnx_prelu.report.report import Report
 from onnx_prelu.report.verdicts import Line, check_lines, latency_lines
 
@@ -27,6 +27,20 @@ def test_a_check_that_passed_says_how_near_and_at_the_nearest_output():
         (1, "94 of 96 units saw both sides of zero; fewest at 'act1': 30 of 32"),
         (1, "39 zeros differ in sign only"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("rounding", "text"),
+    [
+        (
+            Rounding(0.314, 1e-6),
+            "max abs 3.1e-07, max rel 2.2e-07, 80 ulp; 0.31 of the allowed rounding (1e-06 where it",
+        ),
+        (Rounding(0.0, None), "all values equal"),
+    ],
+)
+def test_a_check_by_rounding_says_how_much_of_it(rounding, text):
+    assert said(replace(PASSED, tolerance=None, rounding=rounding))[0][1].startswith(f"cpu passed: {text}")
 
 
 def test_equal_values_have_no_tolerance_to_be_near_to():

@@ -362,7 +362,8 @@ def _notes(rows: Sequence[Output], alone: Sequence[PairResult], original: _Origi
     if blind:
         which = "no output" if len(blind) == len(rows) else ", ".join(blind)
         shows = "can show" if len(blind) == len(rows) else "can hardly show"
-        yield f"{which} {shows} a difference: saturated, the same whatever comes in, or no float"
+        why = "saturated, the same whatever comes in, no float, or moved by a percent by rounding alone"
+        yield f"{which} {shows} a difference: {why}"
     left_out = [each for each in alone if each.status == "not_run"]
     if left_out:
         yield f"site '{left_out[0].node}' was not compared alone{_and(len(left_out) - 1)}: {left_out[0].reason}"

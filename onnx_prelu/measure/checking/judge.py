@@ -19,6 +19,7 @@ from .trials import Trial
 _FEW = 3  # different values in all of an output, at most, where it is saturated ...
 _SAMPLE = 4096  # ... looked for among its first elements
 _NOTHING = Tolerance(0.0, 0.0)
+_BLURRED = 0.01  # of its largest value: where rounding explains so much, an output shows little
 
 Explained: TypeAlias = Callable[[], list[list[NDArray[Any] | None]]]
 """The largest difference that rounding explains: for each trial and output an array, or None where it is not known."""
@@ -76,7 +77,7 @@ class Output:
         tolerance: What is allowed; None where the values have to be equal, or where rounding decides.
         difference: What was found, over all batches.
         shows: False if a difference could hardly show here: the output takes a few values only, the same ones
-            whatever comes in (saturated), or is no float (ArgMax).
+            whatever comes in (saturated), is no float (ArgMax), or rounding alone may move it by a percent.
         random: True if the original, run twice on the same inputs, does not give the same within the tolerance.
         failure: What is wrong, in words; None if it passes.
         rounding: How near it comes to what rounding may make of it; None where a tolerance decides.
@@ -131,6 +132,7 @@ def judge(
     scales = _scales(trials)
     found = [Difference() for _ in names]
     reshaped: list[str | None] = [None for _ in names]
+    blurred = [False for _ in names]
     for number, trial in enumerate(trials):
         for at, (a, b) in enumerate(zip(trial.expected, made[number], strict=True)):
             if a.shape != b.shape or a.dtype != b.dtype:
@@ -138,11 +140,13 @@ def judge(
                 continue
             rounding = allowed[number][at] if by_rounding[at] else None
             by_rounding[at] &= rounding is not None or not differs
+            blurred[at] |= rounding is not None and bool(np.median(rounding) > _BLURRED * scales[trial.group][at])
             found[at] += compare(a, b, limits.tolerance(names[at], a.dtype), scales[trial.group][at], rounding)
-    return tuple(
+    rows = (
         _output(name, [trial.expected[at] for trial in trials], found[at], reshaped[at], limits, by_rounding[at])
         for at, name in enumerate(names)
     )
+    return tuple(replace(row, shows=row.shows and not blur) for row, blur in zip(rows, blurred, strict=True))
 
 
 def repeats(trial: Trial, again: Sequence[NDArray[Any]], names: Sequence[str], limits: Limits) -> list[Difference]:

@@ -191,11 +191,12 @@ def compared(compare: Callable[[Array, Array], Array]) -> Rule:
 
 def logical(combine: Callable[[Array, Array], Array]) -> Rule:
     """A rule for And and Or: rounding may turn what it may turn of either."""
-    return lambda call: Bounded(
-        combine(call[0].value, call[1].value),
-        np.maximum(*np.broadcast_arrays(call[0].error, call[1].error)),
-        np.dtype(bool),
-    )
+
+    def rule(call: Call) -> Bounded:
+        error = np.maximum(*np.broadcast_arrays(call[0].error, call[1].error))
+        return Bounded(combine(call[0].value, call[1].value), error, np.dtype(bool))
+
+    return rule
 
 
 def negation(call: Call) -> Bounded:
