@@ -127,7 +127,7 @@ def test_a_command_has_the_options_and_defaults_of_its_function(name, folder, an
     assert run(name, *COMMANDS[name]).exit_code == 0
     ((models, settings),) = calls
     assert [str(model.path) for model in models] == list(COMMANDS[name][: len(models)])
-    empty = {key: {} for key in ("dim", "input_shape") if key in defaults}
+    empty = {key: {} for key in ("dim", "input_shape", "tol") if key in defaults}
     measured = {"bench": True} if name == "rewrite" else {}
     assert settings == defaults | empty | measured
 

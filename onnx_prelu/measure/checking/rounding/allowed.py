@@ -18,7 +18,7 @@ the originals was farther from float64 than the bound.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -109,48 +109,55 @@ def _soon(model: Model, trials: Sequence[Trial]) -> bool:
 
 
 def _sensitivity(model: Model, provider: str, trials: Sequence[Trial], seed: int) -> list[list[Array | None]]:
-    """The rms by which the outputs move with the weights, over each sample; None where they cannot be moved."""
-    rng = np.random.default_rng([seed, 1])
+    """The rms by which the outputs move with the weights; None where they cannot be moved."""
     spreads = [[_Spread() for _ in trial.expected] for trial in trials]
-    for _ in range(_TIMES):
-        other = None if short(provider) == "reference" else perturbed(model, rng)  # it is too slow for that
-        if other is None:
-            return [[None] * len(trial.expected) for trial in trials]
+    nothing: list[list[Array | None]] = [[None] * len(trial.expected) for trial in trials]
+    if short(provider) == "reference":  # it is too slow for that
+        return nothing
+    for moved in _moved(model, np.random.default_rng([seed, 1])):
+        if moved is None:
+            return nothing
         try:
-            runner = open_runner(other, provider)
+            runner = open_runner(moved, provider)
             for trial, row in zip(trials, spreads, strict=True):
                 for spread, made in zip(row, runner.run(trial.feed), strict=True):
                     spread.add(made)
         except CannotRun:
-            return [[None] * len(trial.expected) for trial in trials]
+            return nothing
     return [[spread.rms() for spread in row] for row in spreads]
 
 
+def _moved(model: Model, rng: np.random.Generator) -> Iterator[Model | None]:
+    """The model as it is, then with its weights moved."""
+    yield model
+    for _ in range(_TIMES):
+        yield perturbed(model, rng)
+
+
 class _Spread:
-    """How far arrays of one shape lie apart, told one after the other."""
+    """How far arrays of one shape lie from the first of them, told one after the other."""
 
     def __init__(self) -> None:
         self._first: Array | None = None
         self._count = 0
-        self._sum: Array | float = 0.0
         self._squares: Array | float = 0.0
         self._alike = True
 
     def add(self, made: Array) -> None:
         if self._first is None:
             self._first = made
+            return
         self._alike = self._alike and is_float(made.dtype) and made.shape == self._first.shape
         if self._alike:
             with np.errstate(all="ignore"):
-                away = made.astype(np.float64) - self._first.astype(np.float64)
-                self._sum, self._squares = self._sum + away, self._squares + away**2
+                self._squares = self._squares + (made.astype(np.float64) - self._first.astype(np.float64)) ** 2
             self._count += 1
 
     def rms(self) -> Array | None:
-        """The standard deviation: of each element or over its sample (all axes but the first), the larger one."""
-        if not self._alike or self._first is None or self._count < 2:
+        """Of each element, or over its sample (all axes but the first): the larger one."""
+        if not self._alike or not self._count:
             return None
         with np.errstate(all="ignore"):
-            variance = np.maximum((self._squares - np.square(self._sum) / self._count) / (self._count - 1), 0.0)
-            axes = tuple(range(1, variance.ndim))
-            return np.sqrt(np.maximum(variance, np.mean(variance, axis=axes, keepdims=True)))
+            squares = np.asarray(self._squares) / self._count
+            axes = tuple(range(1, squares.ndim))
+            return np.asarray(np.sqrt(np.maximum(squares, np.mean(squares, axis=axes, keepdims=True))))
