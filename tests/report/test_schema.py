@@ -11,7 +11,7 @@ from onnx_prelu.errors import BadInput
 from onnx_prelu.measure.changes.change import Change, Diff
 from onnx_prelu.measure.changes.moved import Moved
 from onnx_prelu.measure.checking.blame import Blame
-from onnx_prelu.measure.checking.check import Check, Output, PairResult, Spread, Tolerance
+from onnx_prelu.measure.checking.check import Check, Output, PairResult, Rounding, Spread, Tolerance
 from onnx_prelu.measure.checking.compare import Difference
 from onnx_prelu.measure.checking.site_nodes import SiteNodes
 from onnx_prelu.measure.costs.cost import Cost
@@ -50,6 +50,7 @@ PARTS = {
     "pair": PairResult,
     "placed": Placed,
     "profile": Profile,
+    "rounding": Rounding,
     "site_nodes": SiteNodes,
     "slope": SlopeSummary,
     "spread": Spread,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,9 @@ from ...graph.extract import exposing, reads
 from ...graph.model import Model
 from ...graph.twins import Suspect, Twin, same_named
 from ..providers.runtime import CannotRun, Runner, open_runner
-from .judge import Limits, Output, judge
+from .judge import Explained, Limits, Output, judge
 from .pairs import PairResult
+from .rounding.allowed import explained, measured
 from .trials import Trial
 
 _AT_ONCE = 8  # tensors that are made outputs in one round
@@ -37,7 +39,8 @@ class Blame:
             made from and that both models have agrees. None where only a site alone shows a difference.
         node: The node that makes it.
         site: The rewritten site that it is due to; None where that is not known, or nothing was rewritten here.
-        difference: The largest difference; infinite where it is NaN or infinite and should not be. None if unknown.
+        difference: How much it differs where that is farthest beyond what is allowed; infinite where it is NaN or infinite
+            and should not be. None if unknown.
         allowed: What is allowed there: 0 where values have to be equal. None if unknown.
     """
 
@@ -82,6 +85,7 @@ class Case:
         limits: What passes.
         inside: What is known of their inside.
         pairs: How each rewritten site alone compares.
+        seed: Of what rounding explains inside; None where a tolerance decides.
     """
 
     a: Model
@@ -91,6 +95,7 @@ class Case:
     limits: Limits
     inside: Inside
     pairs: Sequence[PairResult] = ()
+    seed: int | None = None
 
     def blame(self, wrong: Output) -> tuple[Blame, str | None]:
         """Find where the difference of an output begins.
@@ -124,14 +129,19 @@ class Case:
         ), note and f"where it begins is not known: {note}"
 
     def _compared(self, twins: Sequence[Twin]) -> tuple[Output, ...]:
-        runners = [
-            open_runner(exposing(model, names), self.provider, optimize=not self.limits.exact)
-            for model, names in ((self.a, [twin.a for twin in twins]), (self.b, [twin.b for twin in twins]))
-        ]
+        models = exposing(self.a, [twin.a for twin in twins]), exposing(self.b, [twin.b for twin in twins])
+        runners = [open_runner(model, self.provider, optimize=not self.limits.exact) for model in models]
         first = _View(runners[0], [(twin.a, twin.of_a) for twin in twins])
         second = _View(runners[1], [(twin.b, twin.of_b) for twin in twins])
         trial = replace(self.trial, expected=first.run(self.trial.feed))
-        return judge([trial], first.outputs, second, self.limits)
+
+        def by_rounding(seed: int) -> list[list[NDArray[Any] | None]]:
+            (one,), (other,) = (measured(model, self.provider, [trial.feed], seed) for model in models)
+            both = [(one[twin.a].seen(twin.of_a), other[twin.b].seen(twin.of_b)) for twin in twins]
+            return [[explained(*pair, expected) for pair, expected in zip(both, trial.expected, strict=True)]]
+
+        explanation = None if self.seed is None else partial(by_rounding, self.seed)
+        return judge([trial], first.outputs, second, self.limits, explanation)
 
     def _site(self, tensors: frozenset[str]) -> str | None:
         """The site in a region, before those that only changed a layer in it; of several, one that fails alone too."""
@@ -148,7 +158,14 @@ def of_pairs(pairs: Sequence[PairResult]) -> Blame | None:
     return None if first is None else Blame(None, first.node, first.node, first.max_abs)
 
 
-def worst(trials: Sequence[Trial], wrong: Output, names: Sequence[str], runner: Runner, limits: Limits) -> Trial:
+def worst(
+    trials: Sequence[Trial],
+    wrong: Output,
+    names: Sequence[str],
+    runner: Runner,
+    limits: Limits,
+    allowed: Explained | None = None,
+) -> Trial:
     """The trial on which an output is worst.
 
     Args:
@@ -157,16 +174,18 @@ def worst(trials: Sequence[Trial], wrong: Output, names: Sequence[str], runner: 
         names: The names of all outputs.
         runner: The model that gives it.
         limits: What passes.
+        allowed: Tells what rounding explains on all trials, as :func:`~.judge.judge` takes it.
 
     Raises:
         CannotRun: The model does not run.
     """
 
-    def badness(trial: Trial) -> tuple[bool, int, float]:
-        row = judge([trial], names, runner, limits)[list(names).index(wrong.name)]
+    def badness(at: int) -> tuple[bool, int, float]:
+        own = None if allowed is None else (lambda: [allowed()[at]])
+        row = judge([trials[at]], names, runner, limits, own)[list(names).index(wrong.name)]
         return row.failure is not None, row.difference.lost, row.difference.excess
 
-    return max(trials, key=badness)
+    return trials[max(range(len(trials)), key=badness)]
 
 
 class _Inside:
@@ -233,12 +252,14 @@ def _called(node: onnx.NodeProto | None) -> str | None:
 
 
 def _numbers(row: Output) -> tuple[float | None, float | None]:
-    """The largest difference, and what is allowed there."""
+    """The difference that is farthest beyond what is allowed, and what is allowed there."""
     found = row.difference
     if found.lost:
         return np.inf, None
     if not found.compared:
         return None, None
-    if row.tolerance is None:
+    if row.equal:
         return found.max_abs, 0.0
-    return found.max_abs, found.max_abs / found.excess if np.isfinite(found.excess) and found.excess else None
+    if found.allowed is None or not np.isfinite(found.excess):
+        return found.max_abs, None
+    return found.excess * found.allowed, found.allowed

@@ -10,7 +10,6 @@ from typing import Any, Literal
 import numpy as np
 from onnx import ModelProto
 
-from ...errors import BadUsage
 from ...graph.model import Model
 from ...graph.types import infer
 from ..inputs.draw import Feeds, InputOptions, draw, require_sensible
@@ -20,7 +19,7 @@ from ..providers.placement import Placed, listed
 from ..providers.runtime import CannotRun, Request, Runner, open_runner, requests
 from .blame import Blame, Case, Inside, of_pairs, worst
 from .compare import Difference
-from .interface import difference
+from .interface import difference, require_outputs
 from .judge import Explained, Limits, Output, Rounding, judge, repeats
 from .pairs import Pair, PairResult, compare_pair
 from .rounding.allowed import allowed
@@ -56,6 +55,8 @@ class Check:
         max_ulp: The most floats of its type that a value is away.
         tolerance: What is allowed, at the output that comes nearest to it or passes it most; None where values have
             to be equal, or rounding decides.
+        rounding: How near the outputs come to what rounding explains, at the one that comes nearest or passes it
+            most; None where no output is judged by that.
         outputs: Each output.
         sizes: The shapes of the inputs.
         batches: How many batches ran.
@@ -68,8 +69,6 @@ class Check:
         site_nodes: Where the nodes that were put in at each rewritten site ran.
         blame: Where the difference begins, if the check failed and that could be found.
         notes: What else the reader should know.
-        rounding: How near the outputs come to what rounding explains, at the one that comes nearest or passes it
-            most; None where no output is judged by that.
     """
 
     provider: str
@@ -80,6 +79,7 @@ class Check:
     max_rel: float | None = None
     max_ulp: float | None = None
     tolerance: Tolerance | None = None
+    rounding: Rounding | None = None
     outputs: tuple[Output, ...] = ()
     sizes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     batches: int = 0
@@ -92,7 +92,6 @@ class Check:
     site_nodes: tuple[SiteNodes, ...] = ()
     blame: Blame | None = None
     notes: tuple[str, ...] = ()
-    rounding: Rounding | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The attributes as a dict of plain values; numbers may be infinite."""
@@ -146,7 +145,7 @@ def check(
             output that it does not have.
     """
     require_sensible(a, options)
-    _require_outputs(a, tol or {})
+    require_outputs(a.proto, tol or {})
     asked = requests(providers, whole)
     apart = difference(a.proto, b.proto)
     if apart is not None:
@@ -154,13 +153,6 @@ def check(
     limits = Limits(signed_zeros=signed_zeros, given=Given(atol, rtol), own=tol or {})
     comparisons = [_Comparison(a, b, request, options, limits, exact, inside, progress) for request in asked]
     return tuple(comparison.run(pairs, watch, put_in) for comparison in comparisons)
-
-
-def _require_outputs(model: Model, tol: Mapping[str, Given]) -> None:
-    names = [output.name for output in model.proto.graph.output]
-    for name in tol:
-        if name not in names:
-            raise BadUsage(f"a tolerance is given for '{name}', which is no output", todo=f"name {', '.join(names)}")
 
 
 @dataclass(frozen=True)
@@ -216,14 +208,14 @@ class _Comparison:
             second = open_runner(self.b, provider)
             explained = self._explained(original)
             rows = judge(original.inside, original.runner.outputs, second, limits, explained)
-            rows, fused = self._without_fusion(original, second, rows, alone)
+            rows, fused = self._without_fusion(original, second, rows, alone, explained)
             patterns = outside_patterns(original.outside, second)
         except CannotRun as refusal:
             return replace(found, reason=f"the first model runs, but the second does not: {refusal.reason}")
         rows = tuple(replace(row, random=again.excess > 1) for row, again in zip(rows, original.again, strict=True))
         spread, unseen = self._spread(watch, original)
         status, reason = _verdict(rows, alone)
-        blame, unknown = self._blame(rows, original, second, limits, alone)
+        blame, unknown = self._blame(rows, original, second, limits, alone, explained)
         outside = self._outside(rows, original.outside, patterns)
         notes = (*_notes(rows, alone, original), *fused, *outside, *unseen, *unknown)
         found = replace(found, status=status, reason=reason, spread=spread, blame=blame, notes=notes)
@@ -240,7 +232,12 @@ class _Comparison:
         return replace(found, status="not_run", reason=reason)
 
     def _without_fusion(
-        self, original: _Original, second: Runner, rows: tuple[Output, ...], alone: Sequence[PairResult]
+        self,
+        original: _Original,
+        second: Runner,
+        rows: tuple[Output, ...],
+        alone: Sequence[PairResult],
+        explained: Explained | None,
     ) -> tuple[tuple[Output, ...], tuple[str, ...]]:
         """What is promised of forms, not of what a runtime fuses around them.
 
@@ -251,7 +248,7 @@ class _Comparison:
         failed = [row for row in rows if row.failure and row.equal and is_float(np.dtype(row.dtype))]
         if not failed or any(pair.status == "failed" for pair in alone):
             return rows, ()
-        loose = judge(original.inside, original.runner.outputs, second, self.limits, self._explained(original))
+        loose = judge(original.inside, original.runner.outputs, second, self.limits, explained)
         plain, plain_second = (open_runner(model, self.request.provider, optimize=False) for model in (self.a, self.b))
         trials_ = [replace(trial, expected=plain.run(trial.feed)) for trial in original.inside]
         unfused = judge(trials_, plain.outputs, plain_second, replace(self.limits, exact=True))
@@ -267,15 +264,18 @@ class _Comparison:
         second: Runner,
         limits: Limits,
         alone: Sequence[PairResult],
+        explained: Explained | None,
     ) -> tuple[Blame | None, tuple[str, ...]]:
         """Where the first wrong output begins to be wrong; and a note where that cannot be looked for."""
         wrong = next((row for row in rows if row.failure and not row.random), None)
         if wrong is None:
             return of_pairs(alone), ()
         self._tell(", where the difference begins")
-        limits = replace(limits, exact=limits.exact and wrong.tolerance is None)
-        trial = worst(original.inside, wrong, original.runner.outputs, second, limits)
-        case = Case(self.a, self.b, self.request.provider, trial, limits, self.inside, alone)
+        limits = replace(limits, exact=limits.exact and wrong.equal)
+        trial = worst(original.inside, wrong, original.runner.outputs, second, limits, explained)
+        inside = replace(limits, given=limits.of(wrong.name), own={})
+        seed = None if explained is None else self.options.seed
+        case = Case(self.a, self.b, self.request.provider, trial, inside, self.inside, alone, seed)
         blame, note = case.blame(wrong)
         return blame, () if note is None else (note,)
 
@@ -291,7 +291,7 @@ class _Comparison:
         """What rounding explains; nobody knows of an original that does not repeat itself."""
         if not original.deterministic:
             return None
-        return partial(allowed, self.a, self.b, self.request.provider, original.inside, self.options.seed)
+        return cache(partial(allowed, self.a, self.b, self.request.provider, original.inside, self.options.seed))
 
     def _original(self) -> _Original:
         runner = open_runner(self.a, self.request.provider)

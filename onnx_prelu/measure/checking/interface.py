@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from onnx import ModelProto
 
+from ...errors import BadUsage
 from ..inputs.dtypes import type_name
 from ..inputs.spec import InputSpec, shape_text, spec_of, specs
 
@@ -18,6 +19,18 @@ def difference(a: ModelProto, b: ModelProto) -> str | None:
     return _first("input", specs(a), specs(b)) or _first(
         "output", [spec_of(value) for value in a.graph.output], [spec_of(value) for value in b.graph.output]
     )
+
+
+def require_outputs(model: ModelProto, names: Iterable[str]) -> None:
+    """Refuse names of outputs that a model does not have.
+
+    Raises:
+        BadUsage: One of them is no output; it says which there are.
+    """
+    outputs = [output.name for output in model.graph.output]
+    for name in names:
+        if name not in outputs:
+            raise BadUsage(f"a tolerance is given for '{name}', which is no output", todo=f"name {', '.join(outputs)}")
 
 
 def _first(kind: str, a: Sequence[InputSpec], b: Sequence[InputSpec]) -> str | None:

@@ -45,12 +45,16 @@ class Limits:
         """What may lie between two values of an output, but for rounding; nothing where they have to be equal."""
         if self.exact and not self.is_given(name):
             return Tolerance(0.0, 0.0)
-        each = self.own.get(name, self.given)
+        each = self.of(name)
         return tolerance(dtype, each.atol, each.rtol)
 
     def is_given(self, name: str) -> bool:
         """Whether the user says what passes at an output."""
-        return self.own.get(name, self.given) != Given()
+        return self.of(name) != Given()
+
+    def of(self, name: str) -> Given:
+        """What the user gives for an output."""
+        return self.own.get(name, self.given)
 
 
 @dataclass(frozen=True)

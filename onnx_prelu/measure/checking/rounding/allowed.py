@@ -18,15 +18,17 @@ the originals was farther from float64 than the bound.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from ....graph.model import Model
 from ....graph.types import infer
 from ...costs.macs import macs
+from ...inputs.draw import Feed
 from ...inputs.dtypes import is_float
-from ...providers.installed import short
+from ...providers.names import short
 from ...providers.runtime import CannotRun, open_runner
 from ..trials import Trial
 from .bounded import Array, unit
@@ -41,6 +43,23 @@ _AN_ELEMENT = 32  # of them, that the ops around an element take as long as
 _TIMES = 3  # that the weights are moved
 
 
+@dataclass(frozen=True)
+class Measured:
+    """How far off rounding may carry an output, element by element.
+
+    Attributes:
+        bound: By the bound; None behind an op that has no rule, and where a walk would take too long.
+        moved: By the sensitivity; None where weights cannot be moved.
+    """
+
+    bound: Array | None
+    moved: Array | None
+
+    def seen(self, view: Callable[[Array], Array]) -> Measured:
+        """The same of what is seen of the output, a part of it or a multiple."""
+        return Measured(*(None if each is None else np.abs(view(each)) for each in (self.bound, self.moved)))
+
+
 def allowed(a: Model, b: Model, provider: str, trials: Sequence[Trial], seed: int) -> list[list[Array | None]]:
     """How far two models that compute the same may be apart by rounding.
 
@@ -52,21 +71,51 @@ def allowed(a: Model, b: Model, provider: str, trials: Sequence[Trial], seed: in
         seed: Of the directions in which weights are moved.
 
     Returns:
-        For each trial and output, the largest |a − b| that passes, element by element: NaN or infinite where neither
-        measure tells, and None where none tells anything of the output.
+        For each trial and output, what :func:`explained` tells of it.
     """
-    bounds = [_walked(model, trials) for model in (a, b)]
-    moved = [_sensitivity(model, provider, trials, seed) for model in (a, b)]
+    first, second = (measured(model, provider, [trial.feed for trial in trials], seed) for model in (a, b))
+    names = [output.name for output in a.proto.graph.output]
     return [
         [
-            _smaller(
-                _larger(bounds[0][at][output], bounds[1][at][output], expected),
-                _larger(moved[0][at][output], moved[1][at][output], expected),
-            )
-            for output, expected in enumerate(trial.expected)
+            explained(first[at][name], second[at][name], expected)
+            for name, expected in zip(names, trial.expected, strict=True)
         ]
         for at, trial in enumerate(trials)
     ]
+
+
+def measured(model: Model, provider: str, feeds: Sequence[Feed], seed: int) -> list[dict[str, Measured]]:
+    """How far off rounding may carry each output of a model, for each batch.
+
+    Args:
+        model: The model.
+        provider: Where it runs.
+        feeds: The batches.
+        seed: Of the directions in which weights are moved.
+    """
+    names = [output.name for output in model.proto.graph.output]
+    bounds, moved = _walked(model, feeds), _sensitivity(model, provider, feeds, seed)
+    return [
+        {name: Measured(*both) for name, *both in zip(names, *rows, strict=True)}
+        for rows in zip(bounds, moved, strict=True)
+    ]
+
+
+def explained(first: Measured, second: Measured, expected: Array) -> Array | None:
+    """The largest |a − b| that passes, element by element.
+
+    Args:
+        first: Of the original.
+        second: Of the other model.
+        expected: What the original computes.
+
+    Returns:
+        NaN or infinite where neither measure tells, and None where none tells anything of the output.
+    """
+    return _smaller(
+        _larger(first.bound, second.bound, expected),
+        _larger(first.moved, second.moved, expected),
+    )
 
 
 def _larger(first: Array | None, second: Array | None, expected: Array) -> Array | None:
@@ -92,26 +141,26 @@ def _smaller(bound: Array | None, moved: Array | None) -> Array | None:
     return _BOUNDS * bound if moved is None else np.fmin(_BOUNDS * bound, _DEVIATIONS * moved)
 
 
-def _walked(model: Model, trials: Sequence[Trial]) -> list[list[Array | None]]:
-    """The bound of each output on each trial, of the outputs' shape; None behind a node that is not covered."""
-    if not _soon(model, trials):
-        return [[None] * len(trial.expected) for trial in trials]
+def _walked(model: Model, feeds: Sequence[Feed]) -> list[list[Array | None]]:
+    """The bound of each output on each batch, of the outputs' shape; None behind a node that is not covered."""
+    if not _soon(model, feeds):
+        return [[None] * len(model.proto.graph.output) for _ in feeds]
     run = BoundedRun(model)
-    return [[None if each is None else each.error for each in run.bounds(trial.feed)] for trial in trials]
+    return [[None if each is None else each.error for each in run.bounds(feed)] for feed in feeds]
 
 
-def _soon(model: Model, trials: Sequence[Trial]) -> bool:
+def _soon(model: Model, feeds: Sequence[Feed]) -> bool:
     """Whether a walk takes no longer than people wait."""
-    types = infer(model, {name: value.shape for name, value in trials[0].feed.items()})
+    types = infer(model, {name: value.shape for name, value in feeds[0].items()})
     layers = macs(model.proto, types)
     elements = sum(math.prod(shape) for each in types.values() if (shape := each.fixed) is not None)
-    return layers is not None and len(trials) * (layers + _AN_ELEMENT * elements) <= _MOST
+    return layers is not None and len(feeds) * (layers + _AN_ELEMENT * elements) <= _MOST
 
 
-def _sensitivity(model: Model, provider: str, trials: Sequence[Trial], seed: int) -> list[list[Array | None]]:
+def _sensitivity(model: Model, provider: str, feeds: Sequence[Feed], seed: int) -> list[list[Array | None]]:
     """The rms by which the outputs move with the weights; None where they cannot be moved."""
-    spreads = [[_Spread() for _ in trial.expected] for trial in trials]
-    nothing: list[list[Array | None]] = [[None] * len(trial.expected) for trial in trials]
+    spreads = [[_Spread() for _ in model.proto.graph.output] for _ in feeds]
+    nothing: list[list[Array | None]] = [[None] * len(row) for row in spreads]
     if short(provider) == "reference":  # it is too slow for that
         return nothing
     for moved in _moved(model, np.random.default_rng([seed, 1])):
@@ -119,8 +168,8 @@ def _sensitivity(model: Model, provider: str, trials: Sequence[Trial], seed: int
             return nothing
         try:
             runner = open_runner(moved, provider)
-            for trial, row in zip(trials, spreads, strict=True):
-                for spread, made in zip(row, runner.run(trial.feed), strict=True):
+            for feed, row in zip(feeds, spreads, strict=True):
+                for spread, made in zip(row, runner.run(feed), strict=True):
                     spread.add(made)
         except CannotRun:
             return nothing
