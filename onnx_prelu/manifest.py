@@ -99,6 +99,15 @@ def _share(value: object) -> bool:
     return type(value) in (int, float) and math.isfinite(value) and value >= 0  # type: ignore[arg-type, operator]
 
 
+def _tolerance(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and value.keys() <= {"atol", "rtol"}
+        and all(map(_share, value.values()))
+    )
+
+
 def _text(value: object) -> bool:
     return isinstance(value, str) and value != ""
 
@@ -124,6 +133,7 @@ OPTIONS: dict[str, tuple[Callable[[object], bool], str]] = {
     "seed": (lambda value: _size(value, 0), "a whole number from 0 on"),
     "atol": (_share, "a number from 0 on"),
     "rtol": (_share, "a number from 0 on"),
+    "tol": (_named(_tolerance), "tolerances by output, like { y = { rtol = 1e-4 } }"),
     "signed_zeros": (lambda value: isinstance(value, bool), "true or false"),
 }
 """What a pair, or all of them, may say besides the models: whether a value fits, and what would."""

@@ -61,6 +61,7 @@ _WORDS: dict[str, Callable[[Any], list[str]]] = {
     "seed": lambda seed: ["--seed", str(seed)],
     "atol": lambda share: [] if share is None else ["--atol", repr(share)],
     "rtol": lambda share: [] if share is None else ["--rtol", repr(share)],
+    "tol": lambda given: _each("--tol", ":", given, lambda own: ",".join(f"{name}={own[name]!r}" for name in own)),
     "signed_zeros": lambda strict: ["--signed-zeros"] * bool(strict),
 }
 """How the command line says an option that decides about the verdict."""

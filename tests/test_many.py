@@ -116,11 +116,12 @@ def test_options_hold_for_all_and_a_pair_has_its_own(folder):
     np.savez("nets/data.npz", x=np.full((2, 4), 3, np.float32))
     text = 'seed = 4\natol = 1\nproviders = ["cpu"]\ndim = { N = 2 }\n'
     own = 'atol = 0.5\nrtol = 0\nsigned_zeros = true\ninputs = "data.npz"\nrequire_all_nodes_on = "cpu"\n'
+    own += "tol = { y = { atol = 0, rtol = 1e-4 } }\n"
     first, second = pairs(Path(manifest(text + GOOD + DIFFER + own + "[differ.input_shape]\nx = [2, 4]\n")))
     assert first.options == {"seed": 4, "atol": 1, "providers": ["cpu"], "dim": {"N": 2}}
     assert second.options == {
         **first.options, "atol": 0.5, "rtol": 0, "signed_zeros": True, "inputs": Path("nets/data.npz"),
-        "require_all_nodes_on": "cpu", "input_shape": {"x": [2, 4]},
+        "require_all_nodes_on": "cpu", "tol": {"y": {"atol": 0, "rtol": 1e-4}}, "input_shape": {"x": [2, 4]},
     }  # fmt: skip
     assert [str(file) for file in second.files] == ["nets/prelu.onnx", "nets/relu.onnx", "nets/data.npz"]
     assert onnx_prelu.check_all("nets/pairs.toml").passed  # on positive inputs a Relu is a PRelu
@@ -149,6 +150,10 @@ def test_sizes_reach_the_check(folder):
         (GOOD + "seed = 1.5", "pairs.toml [good]: seed is 1.5, not a whole number"),
         (GOOD + "atol = nan", "pairs.toml [good]: atol is nan, not a number from 0 on"),
         (GOOD + "rtol = '1'", "pairs.toml [good]: rtol is '1', not a number from 0 on"),
+        (GOOD + "tol = { y = 1e-4 }", "pairs.toml [good]: tol is {'y': 0.0001}, not tolerances by output"),
+        (GOOD + "tol = { y = {} }", "pairs.toml [good]: tol is {'y': {}}, not tolerances by output"),
+        (GOOD + "tol = { y = { ulp = 3 } }", "pairs.toml [good]: tol is {'y': {'ulp': 3}}, not tolerances by output"),
+        (GOOD + "tol = { y = { rtol = -1 } }", "pairs.toml [good]: tol is {'y': {'rtol': -1}}, not tolerances by"),
         (GOOD + "signed_zeros = 1", "pairs.toml [good]: signed_zeros is 1, not true or false"),
         (GOOD + "providers = 'cpu'", "pairs.toml [good]: providers is 'cpu', not a list of providers"),
         (GOOD + "providers = []", "pairs.toml [good]: providers is [], not a list of providers"),

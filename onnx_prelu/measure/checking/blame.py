@@ -39,8 +39,8 @@ class Blame:
             made from and that both models have agrees. None where only a site alone shows a difference.
         node: The node that makes it.
         site: The rewritten site that it is due to; None where that is not known, or nothing was rewritten here.
-        difference: How much it differs where that is farthest beyond what is allowed; infinite where it is NaN or infinite
-            and should not be. None if unknown.
+        difference: How much it differs where that is farthest beyond what is allowed; infinite where it is NaN or
+            infinite and should not be. None if unknown.
         allowed: What is allowed there: 0 where values have to be equal. None if unknown.
     """
 
