@@ -27,7 +27,7 @@ from onnx.reference import ReferenceEvaluator
 from benchmarks.drawn import FORMS, network, rewritten
 from onnx_prelu.graph.model import Model
 from onnx_prelu.measure.checking.check import check
-from onnx_prelu.measure.checking.rounding.allowed import allowed
+from onnx_prelu.measure.checking.rounding.allowed import steps
 from onnx_prelu.measure.checking.trials import Trial, trials
 from onnx_prelu.measure.inputs.draw import InputOptions, draw
 from onnx_prelu.measure.providers.runtime import open_runner
@@ -216,7 +216,7 @@ def searched(a: Model, b: Model, like: np.ndarray[Any, Any], count: int, rng: np
 
 def shows(a: Model, b: Model, good: onnx.ModelProto, inputs: list[Trial]) -> bool:
     """Whether the damage, in float64, moves an output by more than the check allows."""
-    limits = allowed(a, b, "cpu", inputs, 0)
+    limits = steps(a, b, "cpu", inputs, 0)[-1]()
     exact, damaged = (ReferenceEvaluator(_wide(each)) for each in (good, b.proto))
     for trial, (limit,) in zip(inputs, limits, strict=True):
         feed = {"x": trial.feed["x"].astype(np.float64)}

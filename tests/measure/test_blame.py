@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from onnx_prelu.graph.model import load
 from onnx_prelu.graph.twins import Suspect, Twin, same_named
 from onnx_prelu.measure.checking import blame as room
-from onnx_prelu.measure.checking.check import Inside, check
+from onnx_prelu.measure.checking.check import Given, Inside, check
 from tests.texts import from_text
 
 VECTOR = ("float[N, 4] x", "float[N, 4] y")
@@ -84,6 +84,35 @@ def test_equal_bits_are_asked_for_inside_too():
     b = from_text(body, *VECTOR, {**weights, "one": np.nextafter(one, np.float32(2))})
     (found,) = check(load(a), load(b), providers=["cpu"], exact=True)
     assert (found.blame.tensor, found.blame.allowed) == ("t", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "tensor"),
+    [
+        ({}, "t3"),
+        ({"rtol": 0.0, "atol": 1e-6}, "t3"),
+        ({"tol": {"y": Given(rtol=0.0, atol=1e-6)}, "rtol": 1.0}, "t3"),
+    ],
+)
+def test_what_holds_at_the_output_holds_inside(given, tensor):
+    """A factor that is off by 1e-5: more than rounding explains, less than the type's tolerance."""
+    a, b = scaled(9, 3), scaled(9, 3)
+    for proto in (a, b):
+        values = np.full(4, 2.0 if proto is a else 2.00002, np.float32)
+        odd = next(each for each in proto.graph.initializer if each.name == "odd")
+        odd.CopyFrom(numpy_helper.from_array(values, "odd"))
+    found = blamed(a, b, **given).blame
+    assert found.tensor == tensor
+    assert found.difference > found.allowed > 0
+
+
+def test_what_rounding_explains_inside_is_not_blamed():
+    """Two orders of a sum, before the first real difference."""
+    weights = {"c": np.full(4, 0.1), "d": np.full(4, 1e-3), "two": np.full(4, 2.0), "off": np.full(4, 2.0002)}
+    body = "s = Mul(x, c)  r = Add(x, d)  t = {}  u = Mul(t, {})  y = Neg(u)"
+    orders = "Sum(s, r, x)", "Sum(x, r, s)"
+    a, b = (from_text(body.format(*each), *VECTOR, weights) for each in zip(orders, ("two", "off"), strict=True))
+    assert blamed(a, b).blame.tensor == "u"
 
 
 def test_a_difference_inside_a_body_is_that_of_its_holder():

@@ -9,7 +9,7 @@ from onnx.reference import ReferenceEvaluator
 
 from onnx_prelu.graph.model import Model, array
 from onnx_prelu.measure.checking.rounding import allowed as room
-from onnx_prelu.measure.checking.rounding.allowed import allowed
+from onnx_prelu.measure.checking.rounding.allowed import measured, steps
 from onnx_prelu.measure.checking.rounding.perturbed import perturbed
 from onnx_prelu.measure.checking.rounding.walk import BoundedRun
 from onnx_prelu.measure.checking.trials import Trial
@@ -200,7 +200,7 @@ def chain(layers, gain=1.0):
 def allowed_of(a, b=None, provider="cpu"):
     x = np.random.default_rng(0).normal(size=(3, 64)).astype(np.float32)
     expected = open_runner(a, "cpu").run({"x": x})
-    ((found,),) = allowed(a, b or a, provider, [Trial({"x": x}, expected, (1.0, 1.0))], 0)
+    ((found,),) = steps(a, b or a, provider, [Trial({"x": x}, expected, (1.0, 1.0))], 0)[-1]()
     return found, np.abs(expected[0]).max()
 
 
@@ -224,6 +224,32 @@ def test_a_model_that_is_too_large_is_not_walked(monkeypatch):
     monkeypatch.setattr(room, "_MOST", 1000)
     assert allowed_of(chain(2), provider="reference")[0] is None
     assert np.all(np.isfinite(allowed_of(chain(2))[0]))
+
+
+def test_of_many_batches_some_are_walked_evenly(monkeypatch):
+    given = chain(2)
+    feeds = [{"x": np.full((3, 64), size, np.float32)} for size in range(1, 9)]
+    monkeypatch.setattr(room, "_MOST", 650_000)
+    found = [each["y"] for each in measured(given, "cpu", feeds, 0)]
+    walked = [at for at, each in enumerate(found) if each.bound is not None]
+    assert walked == [2, 6]
+    assert all(each.moved is not None for each in found)
+
+
+def test_the_second_model_is_asked_about_only_where_the_first_is_not_enough(monkeypatch):
+    a, b = chain(2), chain(2, gain=1.5)
+    x = np.random.default_rng(0).normal(size=(3, 64)).astype(np.float32)
+    trial = Trial({"x": x}, open_runner(a, "cpu").run({"x": x}), (1.0, 1.0))
+    asked = []
+    real = room.measured
+    monkeypatch.setattr(room, "measured", lambda model, *rest: asked.append(model) or real(model, *rest))
+    first, both = steps(a, b, "cpu", [trial], 0)
+    ((alone,),) = first()
+    assert asked == [a]
+    ((together,),) = both()
+    assert (asked, first() is first()) == ([a, b], True)
+    assert np.all(together >= alone)
+    assert np.any(together > alone)
 
 
 def test_an_op_that_is_not_covered_leaves_the_weights():

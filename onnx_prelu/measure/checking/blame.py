@@ -22,9 +22,9 @@ from ...graph.extract import exposing, reads
 from ...graph.model import Model
 from ...graph.twins import Suspect, Twin, same_named
 from ..providers.runtime import CannotRun, Runner, open_runner
-from .judge import Explained, Limits, Output, judge
+from .judge import Limits, Output, judge
 from .pairs import PairResult
-from .rounding.allowed import explained, measured
+from .rounding.allowed import Allowed, Explained, explained, measured
 from .trials import Trial
 
 _AT_ONCE = 8  # tensors that are made outputs in one round
@@ -135,13 +135,13 @@ class Case:
         second = _View(runners[1], [(twin.b, twin.of_b) for twin in twins])
         trial = replace(self.trial, expected=first.run(self.trial.feed))
 
-        def by_rounding(seed: int) -> list[list[NDArray[Any] | None]]:
+        def by_rounding(seed: int) -> Allowed:
             (one,), (other,) = (measured(model, self.provider, [trial.feed], seed) for model in models)
             both = [(one[twin.a].seen(twin.of_a), other[twin.b].seen(twin.of_b)) for twin in twins]
             return [[explained(*pair, expected) for pair, expected in zip(both, trial.expected, strict=True)]]
 
-        explanation = None if self.seed is None else partial(by_rounding, self.seed)
-        return judge([trial], first.outputs, second, self.limits, explanation)
+        explanations = () if self.seed is None else (partial(by_rounding, self.seed),)
+        return judge([trial], first.outputs, second, self.limits, explanations)
 
     def _site(self, tensors: frozenset[str]) -> str | None:
         """The site in a region, before those that only changed a layer in it; of several, one that fails alone too."""
@@ -164,7 +164,7 @@ def worst(
     names: Sequence[str],
     runner: Runner,
     limits: Limits,
-    allowed: Explained | None = None,
+    explained: Sequence[Explained] = (),
 ) -> Trial:
     """The trial on which an output is worst.
 
@@ -174,14 +174,14 @@ def worst(
         names: The names of all outputs.
         runner: The model that gives it.
         limits: What passes.
-        allowed: Tells what rounding explains on all trials, as :func:`~.judge.judge` takes it.
+        explained: Tell what rounding explains on all trials, as :func:`~.judge.judge` takes it.
 
     Raises:
         CannotRun: The model does not run.
     """
 
     def badness(at: int) -> tuple[bool, int, float]:
-        own = None if allowed is None else (lambda: [allowed()[at]])
+        own = [lambda each=each: [each()[at]] for each in explained]
         row = judge([trials[at]], names, runner, limits, own)[list(names).index(wrong.name)]
         return row.failure is not None, row.difference.lost, row.difference.excess
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache, partial
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -20,9 +20,9 @@ from ..providers.runtime import CannotRun, Request, Runner, open_runner, request
 from .blame import Blame, Case, Inside, of_pairs, worst
 from .compare import Difference
 from .interface import difference, require_outputs
-from .judge import Explained, Limits, Output, Rounding, judge, repeats
+from .judge import Limits, Output, Rounding, judge, repeats
 from .pairs import Pair, PairResult, compare_pair
-from .rounding.allowed import allowed
+from .rounding.allowed import Explained, steps
 from .site_nodes import PutIn, SiteNodes, site_nodes
 from .tolerance import Given, Tolerance
 from .trials import Trial, outside_patterns, trials
@@ -237,7 +237,7 @@ class _Comparison:
         second: Runner,
         rows: tuple[Output, ...],
         alone: Sequence[PairResult],
-        explained: Explained | None,
+        explained: Sequence[Explained],
     ) -> tuple[tuple[Output, ...], tuple[str, ...]]:
         """What is promised of forms, not of what a runtime fuses around them.
 
@@ -264,7 +264,7 @@ class _Comparison:
         second: Runner,
         limits: Limits,
         alone: Sequence[PairResult],
-        explained: Explained | None,
+        explained: Sequence[Explained],
     ) -> tuple[Blame | None, tuple[str, ...]]:
         """Where the first wrong output begins to be wrong; and a note where that cannot be looked for."""
         wrong = next((row for row in rows if row.failure and not row.random), None)
@@ -274,7 +274,7 @@ class _Comparison:
         limits = replace(limits, exact=limits.exact and wrong.equal)
         trial = worst(original.inside, wrong, original.runner.outputs, second, limits, explained)
         inside = replace(limits, given=limits.of(wrong.name), own={})
-        seed = None if explained is None else self.options.seed
+        seed = self.options.seed if explained else None
         case = Case(self.a, self.b, self.request.provider, trial, inside, self.inside, alone, seed)
         blame, note = case.blame(wrong)
         return blame, () if note is None else (note,)
@@ -287,11 +287,11 @@ class _Comparison:
         """With equal bits where they are promised, which is on the CPU."""
         return replace(self.limits, exact=exact and self.request.provider == "cpu")
 
-    def _explained(self, original: _Original) -> Explained | None:
+    def _explained(self, original: _Original) -> Sequence[Explained]:
         """What rounding explains; nobody knows of an original that does not repeat itself."""
         if not original.deterministic:
-            return None
-        return cache(partial(allowed, self.a, self.b, self.request.provider, original.inside, self.options.seed))
+            return ()
+        return steps(self.a, self.b, self.request.provider, original.inside, self.options.seed)
 
     def _original(self) -> _Original:
         runner = open_runner(self.a, self.request.provider)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from ..inputs.dtypes import is_float
 from ..inputs.spec import shape_text
 from ..providers.runner import Runner
 from .compare import Difference, compare, magnitude
+from .rounding.allowed import Allowed, Explained
 from .tolerance import Given, Tolerance, tolerance
 from .trials import Trial
 
@@ -20,9 +21,6 @@ _FEW = 3  # different values in all of an output, at most, where it is saturated
 _SAMPLE = 4096  # ... looked for among its first elements
 _NOTHING = Tolerance(0.0, 0.0)
 _BLURRED = 0.01  # of its largest value: where rounding explains so much, an output shows little
-
-Explained: TypeAlias = Callable[[], list[list[NDArray[Any] | None]]]
-"""The largest difference that rounding explains: for each trial and output an array, or None where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ class Output:
 
 
 def judge(
-    trials: Sequence[Trial], names: Sequence[str], runner: Runner, limits: Limits, explained: Explained | None = None
+    trials: Sequence[Trial], names: Sequence[str], runner: Runner, limits: Limits, explained: Sequence[Explained] = ()
 ) -> tuple[Output, ...]:
     """Run a model on every trial, and compare with what is expected.
 
@@ -113,44 +111,56 @@ def judge(
         names: The names of the outputs.
         runner: The model.
         limits: What passes.
-        explained: Tells what rounding explains; asked only where values differ that need not be equal. Without it,
-            a tolerance decides everywhere.
+        explained: Tell what rounding explains, each more than the one before. The first is asked where values differ
+            that need not be equal, the next where one does not let them pass. Without any, a tolerance decides.
 
     Raises:
         CannotRun: The model does not run on inputs on which the original runs.
     """
     made = [runner.run(trial.feed) for trial in trials]
-    by_rounding = [
-        explained is not None
-        and is_float(first.dtype)
-        and not limits.is_given(name)
-        and limits.tolerance(name, first.dtype) != _NOTHING
-        for name, first in zip(names, trials[0].expected, strict=True)
-    ]
+    rounded = {
+        at
+        for at, (name, first) in enumerate(zip(names, trials[0].expected, strict=True))
+        if explained and is_float(first.dtype) and not limits.is_given(name) and not limits.exact
+    }
     differs = any(
-        by_rounding[at] and not np.array_equal(a, b, equal_nan=True)
+        not np.array_equal(trial.expected[at], row[at], equal_nan=True)
         for trial, row in zip(trials, made, strict=True)
-        for at, (a, b) in enumerate(zip(trial.expected, row, strict=True))
+        for at in rounded
     )
-    allowed = explained() if explained is not None and differs else [[None] * len(names) for _ in trials]
+    for allowed in (each() for each in explained) if differs else (None,):
+        rows = _compared(trials, names, made, limits, rounded, allowed)
+        if not any(row.failure and row.rounding for row in rows):
+            break
+    return rows
+
+
+def _compared(
+    trials: Sequence[Trial],
+    names: Sequence[str],
+    made: Sequence[Sequence[NDArray[Any]]],
+    limits: Limits,
+    rounded: Collection[int],
+    allowed: Allowed | None,
+) -> tuple[Output, ...]:
+    """The outputs, with those that are rounded held to what is allowed of them; nothing is where they are equal."""
     scales = _scales(trials)
-    found = [Difference() for _ in names]
-    reshaped: list[str | None] = [None for _ in names]
-    blurred = [False for _ in names]
-    for number, trial in enumerate(trials):
-        for at, (a, b) in enumerate(zip(trial.expected, made[number], strict=True)):
+    rows = []
+    for at, name in enumerate(names):
+        own = [None] * len(trials) if allowed is None or at not in rounded else [row[at] for row in allowed]
+        by_rounding = at in rounded and (allowed is None or all(each is not None for each in own))
+        found, reshaped, blurred = Difference(), None, False
+        for trial, values, rounding in zip(trials, made, own, strict=True):
+            a, b, scale = trial.expected[at], values[at], scales[trial.group][at]
             if a.shape != b.shape or a.dtype != b.dtype:
-                reshaped[at] = f"is {b.dtype}{shape_text(b.shape)} instead of {a.dtype}{shape_text(a.shape)}"
+                reshaped = f"is {b.dtype}{shape_text(b.shape)} instead of {a.dtype}{shape_text(a.shape)}"
                 continue
-            rounding = allowed[number][at] if by_rounding[at] else None
-            by_rounding[at] &= rounding is not None or not differs
-            blurred[at] |= rounding is not None and bool(np.median(rounding) > _BLURRED * scales[trial.group][at])
-            found[at] += compare(a, b, limits.tolerance(names[at], a.dtype), scales[trial.group][at], rounding)
-    rows = (
-        _output(name, [trial.expected[at] for trial in trials], found[at], reshaped[at], limits, by_rounding[at])
-        for at, name in enumerate(names)
-    )
-    return tuple(replace(row, shows=row.shows and not blur) for row, blur in zip(rows, blurred, strict=True))
+            rounding = rounding if by_rounding else None
+            blurred |= rounding is not None and bool(np.median(rounding) > _BLURRED * scale)
+            found += compare(a, b, limits.tolerance(name, a.dtype), scale, rounding)
+        row = _output(name, [trial.expected[at] for trial in trials], found, reshaped, limits, by_rounding)
+        rows.append(replace(row, shows=row.shows and not blurred))
+    return tuple(rows)
 
 
 def repeats(trial: Trial, again: Sequence[NDArray[Any]], names: Sequence[str], limits: Limits) -> list[Difference]:

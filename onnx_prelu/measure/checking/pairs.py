@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Literal
 
 import ml_dtypes
@@ -19,7 +18,7 @@ from ..inputs.sizes import Open, Shape, candidates, fixed
 from ..inputs.spec import InputSpec, specs
 from ..providers.runtime import CannotRun, Runner, open_runner
 from .judge import Limits, judge
-from .rounding.allowed import allowed
+from .rounding.allowed import steps
 from .trials import trials
 
 Known = Callable[[], Mapping[str, TensorType]]
@@ -94,8 +93,7 @@ def compare_pair(pair: Pair, provider: str, limits: Limits, known: Known, seed: 
         after, own = open_runner(pair.after, provider), _of_a_site(limits)
         rows = judge(inside, before.outputs, after, own)
         if not limits.exact and any(row.failure for row in rows):  # few do not keep within the type's tolerance
-            explained = partial(allowed, pair.before, pair.after, provider, inside, seed)
-            rows = judge(inside, before.outputs, after, own, explained)
+            rows = judge(inside, before.outputs, after, own, steps(pair.before, pair.after, provider, inside, seed))
     except CannotRun as refusal:
         return PairResult(pair.node, "failed", limits.exact, f"the new nodes alone do not run: {refusal.reason}")
     found = [row.difference for row in rows]

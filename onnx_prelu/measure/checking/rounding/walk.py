@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 
 import numpy as np
-from onnx import NodeProto, TypeProto, helper
+from onnx import GraphProto, NodeProto, TypeProto, helper
 
 from ....graph.model import Model, array
 from ...providers.reference import ReferenceRunner
@@ -29,12 +30,23 @@ class BoundedRun:
 
     def __init__(self, model: Model) -> None:
         graph = model.proto.graph
-        self._nodes = list(graph.node)
         self._opset = next((each.version for each in model.proto.opset_import if each.domain in _ONNX), 1)
-        self._constants = {each.name: exact(array(each, model.folder)) for each in graph.initializer}
+        self._model = model
         self._outputs = [output.name for output in graph.output]
+        self._nodes = _needed(graph)
         self._alone: dict[int, ReferenceRunner] = {}
         self._last_readers = {name: at for at, node in enumerate(self._nodes) for name in node.input}
+
+    @property
+    def covers(self) -> bool:
+        """Whether any output may get a bound: what it is made from has rules."""
+        return bool(self._nodes)
+
+    @cached_property
+    def _constants(self) -> dict[str, Bounded]:
+        read = {name for node in self._nodes for name in node.input}
+        tensors = (each for each in self._model.proto.graph.initializer if each.name in read)
+        return {each.name: exact(array(each, self._model.folder)) for each in tensors}
 
     def bounds(self, feed: Mapping[str, Array]) -> list[Bounded | None]:
         """What comes out for some inputs, and how far off a runtime may be; None behind a node without a rule."""
@@ -56,8 +68,6 @@ class BoundedRun:
         def reference(values: Sequence[Array | None]) -> list[Array]:
             return self._by_reference(at, node, values)
 
-        if node.domain not in _ONNX or (node.op_type not in RULES and node.op_type not in EXACT):
-            raise Uncovered(node.op_type)
         floats = any(each is not None and (each.floats or not each.certain) for each in inputs)
         if node.op_type in EXACT or not (floats or node.op_type in ("Cast", "CastLike")):
             values = [None if each is None else each.value for each in inputs]
@@ -75,6 +85,26 @@ class BoundedRun:
             )
         except CannotRun as refusal:
             raise Uncovered(refusal.reason) from None
+
+
+def _needed(graph: GraphProto) -> list[NodeProto]:
+    """The nodes behind outputs that are made by nodes with a rule only."""
+    known = {each.name for each in graph.initializer} | {each.name for each in graph.input}
+    covered = []
+    for node in graph.node:
+        if (
+            node.domain in _ONNX
+            and node.op_type in (RULES.keys() | EXACT)
+            and known.issuperset(filter(None, node.input))
+        ):
+            covered.append(node)
+            known.update(node.output)
+    wanted, needed = {output.name for output in graph.output}, []
+    for node in reversed(covered):
+        if wanted.intersection(node.output):
+            needed.append(node)
+            wanted.update(node.input)
+    return needed[::-1]
 
 
 def _alone(node: NodeProto, opset: int) -> Model:
