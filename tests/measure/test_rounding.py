@@ -229,7 +229,7 @@ def test_a_model_that_is_too_large_is_not_walked(monkeypatch):
 def test_of_many_batches_some_are_walked_evenly(monkeypatch):
     given = chain(2)
     feeds = [{"x": np.full((3, 64), size, np.float32)} for size in range(1, 9)]
-    monkeypatch.setattr(room, "_MOST", 650_000)
+    monkeypatch.setattr(room, "_MOST", 1_100_000)
     found = [each["y"] for each in measured(given, "cpu", feeds, 0)]
     walked = [at for at, each in enumerate(found) if each.bound is not None]
     assert walked == [2, 6]

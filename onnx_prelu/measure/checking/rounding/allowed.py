@@ -19,7 +19,7 @@ the bound.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TypeAlias
@@ -201,9 +201,9 @@ def _sensitivity(
     return [[spread.rms() for spread in row] for row in spreads]
 
 
-def _run(model: Model, provider: str, feeds: Sequence[Feed]) -> list[list[Array]]:
+def _run(model: Model, provider: str, feeds: Sequence[Feed]) -> Iterator[Sequence[Array]]:
     runner = open_runner(model, provider)
-    return [runner.run(feed) for feed in feeds]
+    return (runner.run(feed) for feed in feeds)
 
 
 class _Spread:
