@@ -9,7 +9,7 @@ from onnx.reference import ReferenceEvaluator
 
 from onnx_prelu.graph.model import Model, array
 from onnx_prelu.measure.checking.rounding import allowed as room
-from onnx_prelu.measure.checking.rounding.allowed import measured, steps
+from onnx_prelu.measure.checking.rounding.allowed import measured, often, steps
 from onnx_prelu.measure.checking.rounding.perturbed import perturbed
 from onnx_prelu.measure.checking.rounding.walk import BoundedRun
 from onnx_prelu.measure.checking.trials import Trial
@@ -226,11 +226,27 @@ def test_a_model_that_is_too_large_is_not_walked(monkeypatch):
     assert np.all(np.isfinite(allowed_of(chain(2))[0]))
 
 
+@pytest.mark.parametrize(
+    ("shapes", "times"),
+    [
+        ([(4, 64)], 2),
+        ([(4, 10)], 4),
+        ([(256, 1), (2, 64)], 16),
+        ([(8,)], 16),
+        ([()], 16),
+        ([(0, 1), (1, 3, 5)], 3),
+        ([], 2),
+    ],
+)
+def test_few_elements_are_moved_more_often(shapes, times):
+    assert often([np.zeros(shape, np.float32) for shape in shapes] + [np.zeros((2, 1), np.int64)]) == times
+
+
 def test_of_many_batches_some_are_walked_evenly(monkeypatch):
     given = chain(2)
     feeds = [{"x": np.full((3, 64), size, np.float32)} for size in range(1, 9)]
     monkeypatch.setattr(room, "_MOST", 1_100_000)
-    found = [each["y"] for each in measured(given, "cpu", feeds, 0)]
+    found = [each["y"] for each in measured(given, "cpu", feeds, 0, 2)]
     walked = [at for at, each in enumerate(found) if each.bound is not None]
     assert walked == [2, 6]
     assert all(each.moved is not None for each in found)

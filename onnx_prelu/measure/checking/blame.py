@@ -24,7 +24,7 @@ from ...graph.twins import Suspect, Twin, same_named
 from ..providers.runtime import CannotRun, Runner, open_runner
 from .judge import Limits, Output, judge
 from .pairs import PairResult
-from .rounding.allowed import Allowed, Explained, explained, measured
+from .rounding.allowed import Allowed, Explained, explained, measured, often
 from .trials import Trial
 
 _AT_ONCE = 8  # tensors that are made outputs in one round
@@ -136,7 +136,9 @@ class Case:
         trial = replace(self.trial, expected=first.run(self.trial.feed))
 
         def by_rounding(seed: int) -> Allowed:
-            (one,), (other,) = (measured(model, self.provider, [trial.feed], seed) for model in models)
+            (one,), (other,) = (
+                measured(model, self.provider, [trial.feed], seed, often(trial.expected)) for model in models
+            )
             both = [(one[twin.a].seen(twin.of_a), other[twin.b].seen(twin.of_b)) for twin in twins]
             return [[explained(*pair, expected) for pair, expected in zip(both, trial.expected, strict=True)]]
 
