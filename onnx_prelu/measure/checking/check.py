@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
@@ -14,29 +16,34 @@ from ...graph.model import Model
 from ...graph.types import infer
 from ..inputs.draw import Feeds, InputOptions, draw, require_sensible
 from ..inputs.dtypes import is_float
+from ..inputs.harder import harder
 from ..providers.installed import release
 from ..providers.placement import Placed, listed
 from ..providers.runtime import CannotRun, Request, Runner, open_runner, requests
 from .blame import Blame, Case, Inside, of_pairs, worst
 from .compare import Difference
+from .expected import Expected, against_expected
+from .failing import Failing, Failure, Saving
 from .interface import difference, require_outputs
-from .judge import Limits, Output, Rounding, judge, repeats
+from .judge import Limits, Output, Rounding, judge, merged, repeats
 from .pairs import Pair, PairResult, compare_pair
 from .rounding.allowed import Explained, steps
+from .rounds import Effort, further
 from .site_nodes import PutIn, SiteNodes, site_nodes
 from .tolerance import Given, Tolerance
 from .trials import Trial, outside_patterns, trials
-from .watch import Spread, Watch, spreads
+from .watch import Coverage, Spread, Watch
 
 __all__ = [
-    "Blame", "Check", "Given", "Inside", "Output", "Pair", "PairResult", "PutIn", "Rounding", "SiteNodes", "Spread",
-    "Tolerance", "Watch", "check",
+    "Blame", "Check", "Effort", "Expected", "Failing", "Given", "Inside", "Output", "Pair", "PairResult", "PutIn",
+    "Rounding", "Saving", "SiteNodes", "Spread", "Tolerance", "Watch", "check",
 ]  # fmt: skip
 
 Status = Literal["passed", "failed", "not_run"]
 
 _DEFAULTS = InputOptions()
 _NOTHING_KNOWN = Inside()
+_ONE_ROUND = Effort()
 _FULL_BYTES = 4  # of a float32: narrower types are computed in float32 and rounded where the runtime likes
 _PRELU_KEEPS_INFINITY = (1, 27)  # before this release of ONNX Runtime, PRelu(±inf) is NaN on the CPU
 
@@ -58,12 +65,16 @@ class Check:
         rounding: How near the outputs come to what rounding explains, at the one that comes nearest or passes it
             most; None where no output is judged by that.
         outputs: Each output.
-        sizes: The shapes of the inputs.
+        sizes: The shapes of the inputs, on most batches.
         batches: How many batches ran.
+        kinds: How many of them are of which kind: ``"random"``, ``"zeros"``, ``"near kinks"``, ``"other sizes"`` ...
+        seeds: How many seeds they were drawn by.
         deterministic: Whether the original, run twice on the same inputs, gives the same bits; None if it did not run.
         zero_signs: Zeros of which only the sign differs, in all outputs.
         pairs: Each rewritten site alone.
         spread: How many units of each site saw both sides of zero.
+        expected: Both models against the outputs of the data sets that have some.
+        failing: The input that was saved; None if none was, or nobody asked for that.
         nodes: How many nodes of the second model each of ONNX Runtime's providers took; None if it cannot tell.
         elsewhere: Nodes of the second model that another provider took.
         site_nodes: Where the nodes that were put in at each rewritten site ran.
@@ -83,10 +94,14 @@ class Check:
     outputs: tuple[Output, ...] = ()
     sizes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     batches: int = 0
+    kinds: dict[str, int] = field(default_factory=dict)
+    seeds: int = 1
     deterministic: bool | None = None
     zero_signs: int = 0
     pairs: tuple[PairResult, ...] = ()
     spread: tuple[Spread, ...] = ()
+    expected: tuple[Expected, ...] = ()
+    failing: Failing | None = None
     nodes: dict[str, int] | None = None
     elsewhere: tuple[Placed, ...] = ()
     site_nodes: tuple[SiteNodes, ...] = ()
@@ -114,6 +129,8 @@ def check(
     whole: str | None = None,
     put_in: Sequence[PutIn] = (),
     inside: Inside = _NOTHING_KNOWN,
+    effort: Effort = _ONE_ROUND,
+    saving: Saving | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[Check, ...]:
     """Compare two models on the same inputs.
@@ -134,6 +151,8 @@ def check(
         whole: A provider that is required, and has to take every node of the second model.
         put_in: The nodes that were put in at each rewritten site, of which to tell where they ran.
         inside: What is known of the inside of both, besides names: to tell where a difference begins.
+        effort: How many rounds of inputs to try.
+        saving: Where to save an input on which the models differ; None for nowhere.
         progress: Called with what is being done now.
 
     Returns:
@@ -151,8 +170,10 @@ def check(
     if apart is not None:
         return tuple(Check(each.provider, "failed", True, reason=apart) for each in asked if each.required)
     limits = Limits(signed_zeros=signed_zeros, given=Given(atol, rtol), own=tol or {})
-    comparisons = [_Comparison(a, b, request, options, limits, exact, inside, progress) for request in asked]
-    return tuple(comparison.run(pairs, watch, put_in) for comparison in comparisons)
+    compared = (
+        _Comparison(a, b, request, options, limits, exact, inside, effort, saving, progress) for request in asked
+    )
+    return tuple(each.run(pairs, watch, put_in) for each in compared)
 
 
 @dataclass(frozen=True)
@@ -181,44 +202,64 @@ class _Comparison:
     limits: Limits
     exact: bool
     inside: Inside
+    effort: Effort
+    saving: Saving | None
     progress: Callable[[str], None] | None
 
     def run(self, pairs: Sequence[Pair], watch: Sequence[Watch], put_in: Sequence[PutIn]) -> Check:
         """Compare them, with each site alone, and see which units the inputs reach."""
         provider, required = self.request.provider, self.request.required
+        started = time.monotonic()
         self._tell()
         try:
-            original = self._original()
+            runner = open_runner(self.a, provider)
+            coverage = Coverage(self.a, provider, watch)
+            first = self._original(runner, self.options, coverage)
         except CannotRun as refusal:
             return Check(provider, "not_run", required, reason=refusal.reason)
-        alone = self._alone(pairs, original.feeds)
-        limits = self._limits(self.exact and original.deterministic)
+        alone = self._alone(pairs, first.feeds)
+        limits = self._limits(self.exact and first.deterministic)
         found = Check(
-            provider=original.runner.provider,
+            provider=first.runner.provider,
             status="failed",
             required=required,
-            sizes=original.feeds.sizes,
-            batches=len(original.inside),
-            deterministic=original.deterministic,
+            sizes=first.feeds.sizes,
+            deterministic=first.deterministic,
             pairs=alone,
             blame=of_pairs(alone),
         )
         self._tell()
         try:
             second = open_runner(self.b, provider)
-            explained = self._explained(original)
-            rows = judge(original.inside, original.runner.outputs, second, limits, explained)
-            rows, fused = self._without_fusion(original, second, rows, alone, explained)
-            patterns = outside_patterns(original.outside, second)
         except CannotRun as refusal:
             return replace(found, reason=f"the first model runs, but the second does not: {refusal.reason}")
-        rows = tuple(replace(row, random=again.excess > 1) for row, again in zip(rows, original.again, strict=True))
-        spread, unseen = self._spread(watch, original)
-        status, reason = _verdict(rows, alone)
+        rows: tuple[Output, ...] = ()
+        fused: tuple[str, ...] = ()
+        kinds: Counter[str] = Counter()
+        patterns = seeds = 0
+        try:
+            for original in self._rounds(first, coverage, started):
+                seeds += 1
+                kinds.update(trial.kind for trial in original.inside)
+                explained = self._explained(original)
+                others, fused = self._judged(original, second, limits, alone, explained, fused)
+                rows = tuple(map(merged, rows, others)) if rows else others
+                patterns += outside_patterns(original.outside, second)
+                coverage.add(trial.feed for trial in original.inside)
+                if any(row.failure and not row.random for row in rows):
+                    break
+        except CannotRun as refusal:
+            told = f"the first model runs, but the second does not: {refusal.reason}"
+            return replace(found, reason=told, failing=self._saved(original, second, limits))
+        found = replace(found, batches=kinds.total(), kinds=dict(kinds), seeds=seeds, spread=coverage.spreads())
+        expected = tuple(against_expected(original.feeds.expected, runner, second, limits))
+        status, reason = _verdict(rows, alone, expected)
         blame, unknown = self._blame(rows, original, second, limits, alone, explained)
         outside = self._outside(rows, original.outside, patterns)
-        notes = (*_notes(rows, alone, original), *fused, *outside, *unseen, *unknown)
-        found = replace(found, status=status, reason=reason, spread=spread, blame=blame, notes=notes)
+        notes = (*_notes(rows, alone, original), *fused, *outside, *coverage.notes(), *unknown)
+        found = replace(found, status=status, reason=reason, expected=expected, blame=blame, notes=notes)
+        if any(row.failure and not row.random for row in rows):
+            found = replace(found, failing=self._saved(original, second, self.limits if fused else limits))
         return _with_numbers(self._placed(found, second, put_in), rows)
 
     def _placed(self, found: Check, second: Runner, put_in: Sequence[PutIn]) -> Check:
@@ -230,6 +271,40 @@ class _Comparison:
             return found
         reason = f"of {len(second.placed or ()):,} nodes of the second model others took {len(away):,}: {listed(away)}"
         return replace(found, status="not_run", reason=reason)
+
+    def _judged(
+        self,
+        original: _Original,
+        second: Runner,
+        limits: Limits,
+        alone: Sequence[PairResult],
+        explained: Sequence[Explained],
+        said: tuple[str, ...],
+    ) -> tuple[tuple[Output, ...], tuple[str, ...]]:
+        """How the second model compares on one round of inputs, and what else is to be said, after what was said."""
+        rows = judge(original.inside, original.runner.outputs, second, limits, explained)
+        rows, fused = self._without_fusion(original, second, rows, alone, explained)
+        rows = tuple(replace(row, random=again.excess > 1) for row, again in zip(rows, original.again, strict=True))
+        return rows, tuple(dict.fromkeys((*said, *fused)))
+
+    def _rounds(self, first: _Original, coverage: Coverage, started: float) -> Iterator[_Original]:
+        """The original on each round of inputs; a further one on which it does not run is left out."""
+        yield first
+        total = f" of {self.effort.seeds}" if self.effort.seeds else ""
+        for count, options in enumerate(further(self.options, first.feeds, self.effort, started), 2):
+            self._tell(f", seed {count}{total}")
+            try:
+                original = self._original(first.runner, options, coverage)
+            except CannotRun:
+                continue
+            yield original
+
+    def _saved(self, original: _Original, second: Runner, limits: Limits) -> Failing | None:
+        if self.saving is None:
+            return None
+        self._tell(", making a failing input small")
+        failure = Failure(self.a, self.b, original.runner, second, limits, original.deterministic)
+        return failure.saved(original.inside, self.saving)
 
     def _without_fusion(
         self,
@@ -293,9 +368,8 @@ class _Comparison:
             return ()
         return steps(self.a, self.b, self.request.provider, original.inside, self.options.seed)
 
-    def _original(self) -> _Original:
-        runner = open_runner(self.a, self.request.provider)
-        feeds = draw(self.a, self.options, runner)
+    def _original(self, runner: Runner, options: InputOptions, coverage: Coverage) -> _Original:
+        feeds = harder(self.a, options, runner, draw(self.a, options, runner), coverage.probe)
         inside, outside = trials(runner, feeds)
         again = repeats(inside[0], runner.run(inside[0].feed), runner.outputs, self.limits)
         return _Original(runner, feeds, inside, outside, again)
@@ -308,12 +382,6 @@ class _Comparison:
             limits = self._limits(pair.exact)
             results.append(compare_pair(pair, self.request.provider, limits, known, self.options.seed))
         return tuple(results)
-
-    def _spread(self, watch: Sequence[Watch], original: _Original) -> tuple[tuple[Spread, ...], tuple[str, ...]]:
-        try:
-            return spreads(self.a, self.request.provider, watch, [trial.feed for trial in original.inside]), ()
-        except CannotRun as refusal:
-            return (), (f"which units saw both sides of zero is not known: {refusal.reason}",)
 
     def _outside(self, rows: Sequence[Output], outside: Sequence[Trial], patterns: int) -> tuple[str, ...]:
         """What is said of differences where nothing is promised."""
@@ -338,7 +406,9 @@ def _has_prelu(proto: ModelProto) -> bool:
     return any(node.op_type == "PRelu" for node in proto.graph.node)
 
 
-def _verdict(rows: Sequence[Output], alone: Sequence[PairResult]) -> tuple[Status, str | None]:
+def _verdict(
+    rows: Sequence[Output], alone: Sequence[PairResult], expected: Sequence[Expected]
+) -> tuple[Status, str | None]:
     random = next((row for row in rows if row.random), None)
     failed = next((row for row in rows if row.failure and not row.random), None)
     if failed is not None:
@@ -346,6 +416,9 @@ def _verdict(rows: Sequence[Output], alone: Sequence[PairResult]) -> tuple[Statu
     site = next((each for each in alone if each.status == "failed"), None)
     if site is not None:
         return "failed", f"site '{site.node}' {site.reason}"
+    otherwise = next((each.failure for each in expected if each.failure), None)
+    if otherwise is not None:
+        return "failed", otherwise
     if random is not None:
         return "not_run", f"the original is random: run twice, it gives output '{random.name}' in two ways"
     void = next((row for row in rows if not row.difference.compared), None)

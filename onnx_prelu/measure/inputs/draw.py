@@ -126,7 +126,8 @@ def settled(model: Model, options: InputOptions) -> tuple[tuple[InputSpec, ...],
     wanted = specs(model.proto)
     sets = (DataSet(),) if options.inputs is None else data_sets(options.inputs, wanted, len(model.proto.graph.output))
     require_ranges(options.input_range, wanted, sets[0].inputs)
-    return wanted, sets, [fixed(wanted, options.input_shape, options.dim, each.inputs) for each in sets][0]
+    known = [fixed(wanted, options.input_shape, options.dim, each.inputs) for each in sets]
+    return wanted, sets, known[0]
 
 
 def _drawn(wanted: tuple[InputSpec, ...], given: DataSet, options: InputOptions, runner: Runner) -> Feeds:

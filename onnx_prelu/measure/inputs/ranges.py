@@ -43,7 +43,7 @@ class Range:
         """Values brought into the range, in the type; no value of the type beyond an end is rounded to."""
         low, high = _within(self, dtype)
         inside = np.clip(np.asarray(value, np.float64), float(low), float(high))
-        return np.clip(inside.astype(dtype), low, high).astype(dtype)
+        return np.asarray(np.clip(inside.astype(dtype), low, high), dtype)
 
 
 def require_ranges(ranges: Mapping[str, Range], wanted: Collection[InputSpec], given: Collection[str]) -> None:
