@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import click
 
-from . import api, many, options, wording
+from . import api, many, options, trying, wording
 from .errors import NotMet, OnnxPreluError
 from .graph.model import Model, target
 from .manifest import pairs
@@ -58,7 +58,8 @@ class Main(click.Group):
 
 def read_files(inputs: Path | None, *models: Model) -> list[Path]:
     """Every file that a command reads, none of which it may write: the models, their data, the inputs."""
-    return [*(file for model in models for file in model.read), *([inputs] if inputs else [])]
+    data = [] if inputs is None else [inputs, *(file for file in inputs.rglob("*") if file.is_file())]
+    return [*(file for model in models for file in model.read), *data]
 
 
 def finish(output: Output, report: Report, *, but: str = "") -> None:
@@ -114,6 +115,8 @@ def inspect(model: Path, output: Output, **request: Any) -> None:
 @options.no_check
 @options.running_tuned
 @options.all_nodes
+@trying.ranges
+@trying.effort
 @options.tolerance
 @options.no_bench
 @options.timing
@@ -144,6 +147,8 @@ def rewrite(source: Path, out: Path, output: Output, no_check: bool, no_bench: b
 @click.argument("b", type=wording.FILE)
 @options.running
 @options.all_nodes
+@trying.ranges
+@trying.effort
 @options.tolerance
 @options.also_bench
 @options.timing
@@ -187,6 +192,7 @@ def diff(a: Path, b: Path, output: Output) -> None:
 @click.argument("b", type=wording.FILE)
 @click.argument("more", type=wording.FILE, nargs=-1, metavar="[C]...")
 @options.running
+@trying.ranges
 @options.timing
 @options.beyond_latency
 @options.shown

@@ -103,7 +103,9 @@ class Report:
             first = failed[0]
             begins = first.blame.sentence() if first.blame is not None else None
             reason = f"{first.reason}; {begins}" if begins else first.reason
-            return _and_more(f"the check failed on {first.provider}: {reason}", failed)
+            line = _and_more(f"the check failed on {first.provider}: {reason}", failed)
+            saved = next((check.failing.again for check in failed if check.failing is not None), None)
+            return line if saved is None else f"{line}; once more: {saved}"
         if self.unmet:
             return self.unmet
         if broken := self._broken():

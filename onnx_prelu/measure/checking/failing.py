@@ -21,6 +21,9 @@ from .rounding.allowed import steps
 from .tolerance import Given
 from .trials import Trial, trials
 
+SECOND = "second.onnx"
+"""What the second model is called beside an input that fails."""
+
 
 @dataclass(frozen=True)
 class Saving:
@@ -28,11 +31,12 @@ class Saving:
 
     Attributes:
         folder: The folder.
-        second: What the second model is called in the line that runs an input again.
+        second: What the second model is called in the line that runs an input again; None if it has no file yet and
+            belongs beside the input, as :data:`SECOND`.
     """
 
     folder: Path
-    second: str
+    second: str | None
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ class Failure:
         given = self.limits.given
         if self.limits.exact and given == Given():
             given = Given(0.0, 0.0)
-        words = ["onnx-prelu", "check", self.a.name, saving.second, "--inputs", str(place)]
+        words = ["onnx-prelu", "check", self.a.name, saving.second or str(place / SECOND), "--inputs", str(place)]
         words += ["--provider", self.first.provider] if self.first.provider != "cpu" else []
         words += [word for name, share in _shares(given) for word in (f"--{name}", share)]
         for output, own in self.limits.own.items():

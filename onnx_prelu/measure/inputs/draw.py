@@ -61,6 +61,7 @@ class Feeds:
         kinds: What each batch is: ``"given"``, ``"random"``, or one of those that :mod:`.harder` adds, which may be
             left out where the model does not run on it. Empty if that does not matter.
         expected: Data sets that say what comes out.
+        ranges: Where drawn values have to lie, by input.
     """
 
     sizes: dict[str, Shape]
@@ -69,6 +70,7 @@ class Feeds:
     drawn: frozenset[str]
     kinds: tuple[str, ...] = ()
     expected: tuple[DataSet, ...] = ()
+    ranges: Mapping[str, Range] = field(default_factory=dict)
 
     def trial_kinds(self) -> tuple[str, ...]:
         """The kind of each batch, ``"random"`` where that is not told."""
@@ -113,6 +115,7 @@ def draw(model: Model, options: InputOptions, runner: Runner) -> Feeds:
         found[0].drawn,
         tuple(kind for feeds in found for kind in feeds.kinds),
         tuple(each for each in sets if each.outputs is not None),
+        options.input_range,
     )
 
 
