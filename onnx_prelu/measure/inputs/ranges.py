@@ -78,8 +78,10 @@ def require_ranges(ranges: Mapping[str, Range], wanted: Collection[InputSpec], g
 
 def _holds(asked: Range, dtype: np.dtype[Any]) -> bool:
     limits = ml_dtypes.finfo(dtype) if is_float(dtype) else np.iinfo(dtype)
+    if asked.low < float(limits.min) or asked.high > float(limits.max):
+        return False
     low, high = _within(asked, dtype)
-    return bool(float(limits.min) <= asked.low and asked.high <= float(limits.max) and low <= high)
+    return bool(low <= high)
 
 
 def _within(asked: Range, dtype: np.dtype[Any]) -> tuple[Any, Any]:
