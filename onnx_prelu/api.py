@@ -18,6 +18,7 @@ from .measure.changes.diff import diff as changed
 from .measure.checking import check as check_room
 from .measure.costs.cost import cost
 from .measure.inputs.draw import require_sensible
+from .measure.inputs.ranges import Asked
 from .measure.latency import bench as bench_room
 from .measure.latency import full
 from .passes.engine import inspect_sites
@@ -39,7 +40,7 @@ def check(
     inputs: str | os.PathLike[str] | Mapping[str, np.ndarray[Any, Any]] | None = None,
     input_shape: Mapping[str, Sequence[int]] | None = None,
     dim: Mapping[str, int] | None = None,
-    input_range: Mapping[str, tuple[float, float]] | None = None,
+    input_range: Mapping[str, Asked] | None = None,
     seed: int = 0,
     seeds: int | None = None,
     check_budget: float | None = None,
@@ -106,7 +107,7 @@ def bench(
     inputs: str | os.PathLike[str] | Mapping[str, np.ndarray[Any, Any]] | None = None,
     input_shape: Mapping[str, Sequence[int]] | None = None,
     dim: Mapping[str, int] | None = None,
-    input_range: Mapping[str, tuple[float, float]] | None = None,
+    input_range: Mapping[str, Asked] | None = None,
     seed: int = 0,
     threads: int = 1,
     duration: float = 3.0,

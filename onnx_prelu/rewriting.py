@@ -29,6 +29,7 @@ from .errors import BadUsage, NotMet
 from .graph.model import load, save
 from .graph.walk import uses
 from .measure.inputs.draw import require_sensible
+from .measure.inputs.ranges import Asked
 from .measure.latency import bench as bench_room
 from .passes.drawing import with_drawings
 from .passes.request import Forms, Request, asked_target, decide
@@ -67,7 +68,7 @@ def rewrite(
     inputs: str | os.PathLike[str] | Mapping[str, np.ndarray[Any, Any]] | None = None,
     input_shape: Mapping[str, Sequence[int]] | None = None,
     dim: Mapping[str, int | Sequence[int]] | None = None,
-    input_range: Mapping[str, tuple[float, float]] | None = None,
+    input_range: Mapping[str, Asked] | None = None,
     seed: int = 0,
     seeds: int | None = None,
     check_budget: float | None = None,
@@ -124,7 +125,8 @@ def rewrite(
         input_shape: Shapes of inputs, by name.
         dim: Values of symbolic dimensions, by name; of several values for one, ``to="fast"`` is tuned for all, and
             the first is checked and timed.
-        input_range: The lowest and the highest value of random inputs, by name.
+        input_range: The lowest and the highest value of random inputs, by name: numbers, arrays that broadcast to the
+            input, or an npz file with arrays ``low`` and ``high``.
         seed: Of the random inputs.
         seeds: How many seeds to check with, from ``seed`` on; by default one, or as many as ``check_budget`` allows.
         check_budget: Seconds, for each provider, after which no further seed is begun.

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from .wording import CHECK, FILE, Finite, named, option, together
 
 
-def ends(text: str) -> tuple[float, float]:
-    """Two numbers separated by a comma; ValueError otherwise."""
+def ends(text: str) -> tuple[float, float] | Path:
+    """Two numbers separated by a comma, or the path of an npz file; ValueError otherwise."""
+    if text.endswith(".npz"):
+        return Path(text)
     low, high = map(float, text.split(","))
     return low, high
 
@@ -16,10 +20,10 @@ def ends(text: str) -> tuple[float, float]:
 ranges = option(
     CHECK,
     "--input-range",
-    metavar="NAME=LO,HI",
+    metavar="NAME=LO,HI|FILE.npz",
     multiple=True,
-    callback=named("=", ends, "a name and two numbers, like x=0,1"),
-    help="Range of the drawn values of an input; its corners are tried too. Repeatable.",
+    callback=named("=", ends, "a name and two numbers, like x=0,1, or a file of them, like x=ends.npz"),
+    help="Range of the values of an input, or a file with arrays low and high; its corners are tried too. Repeatable.",
 )
 effort = together(
     option(

@@ -86,7 +86,7 @@ def test_a_second_model_that_does_not_run_on_it(tmp_path, pair):
 
 def test_a_rewrite_that_fails_is_saved_beside_it(tmp_path, monkeypatch, pair):
     """The rewritten model is written nowhere else; here it is one of another slope."""
-    remake = onnx_prelu.api.remake
+    remake = onnx_prelu.rewriting.remake
 
     def wrong(*args, **settings):
         made = remake(*args, **settings)
@@ -97,7 +97,7 @@ def test_a_rewrite_that_fails_is_saved_beside_it(tmp_path, monkeypatch, pair):
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32(1.5), tensor.name))
         return made
 
-    monkeypatch.setattr("onnx_prelu.api.remake", wrong)
+    monkeypatch.setattr("onnx_prelu.rewriting.remake", wrong)
     failed = run("rewrite", pair[0], tmp_path / "out.onnx", "--to", "relu", "--provider", "cpu", "--no-bench",
                  "--save-failing", tmp_path / "bad")  # fmt: skip
     assert failed.exit_code == 1
@@ -106,6 +106,18 @@ def test_a_rewrite_that_fails_is_saved_beside_it(tmp_path, monkeypatch, pair):
     _, *words = shlex.split(line)
     assert words[2] == str(tmp_path / "bad" / "test_data_set_0" / "second.onnx")
     assert run(*words).exit_code == 1
+
+
+def test_a_range_from_a_file(pair, tmp_path):
+    """The two slopes give the same above 0; and the report may not replace the file."""
+    for name, low in (("above.npz", np.zeros(6)), ("one below.npz", np.array([0, 0, 0, 0, 0, -1.0]))):
+        np.savez(tmp_path / name, low=low, high=np.ones(6))
+    words = ["check", *pair, "--provider", "cpu", "--input-range", "k=0,0", "--input-range"]
+    assert run(*words, f"x={tmp_path / 'above.npz'}").exit_code == 0
+    assert run(*words, f"x={tmp_path / 'one below.npz'}").exit_code == 1
+    (tmp_path / "r.json").hardlink_to(tmp_path / "above.npz")
+    over = run(*words, f"x={tmp_path / 'above.npz'}", "--report", tmp_path / "r.json")
+    assert (over.exit_code, "which is in use" in over.stderr) == (2, True)
 
 
 def test_failing_inputs_go_into_a_folder(pair):

@@ -128,8 +128,9 @@ def settled(model: Model, options: InputOptions) -> tuple[tuple[InputSpec, ...],
     """
     wanted = specs(model.proto)
     sets = (DataSet(),) if options.inputs is None else data_sets(options.inputs, wanted, len(model.proto.graph.output))
-    require_ranges(options.input_range, wanted, sets[0].inputs)
     known = [fixed(wanted, options.input_shape, options.dim, each.inputs) for each in sets]
+    for each, shapes in zip(sets, known, strict=True):
+        require_ranges(options.input_range, wanted, shapes, each.inputs)
     return wanted, sets, known[0]
 
 
