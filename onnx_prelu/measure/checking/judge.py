@@ -166,7 +166,7 @@ def _compared(
 
 
 def merged(one: Output, other: Output) -> Output:
-    """How an output compares over what two judgements saw; what is allowed is that of the one that comes nearer to it."""
+    """How an output compares over what two judgements saw, and what is allowed where it comes nearest to that."""
     nearer = max(one, other, key=lambda row: (row.failure is not None, not row.equal, row.difference.excess))
     return replace(
         nearer,

@@ -6,7 +6,7 @@ be reported, and a tame one is judged in its place, so that something is verifie
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from ..inputs.draw import Feed, Feeds
 from ..inputs.dtypes import is_float
 from ..providers.runner import CannotRun, Runner
-from .compare import patterns
 
 ORDINARY = frozenset({"given", "random"})
 """Kinds of inputs that a model has to run on."""
@@ -72,34 +71,25 @@ def trials(runner: Runner, feeds: Feeds) -> tuple[list[Trial], list[Trial]]:
     return inside, outside
 
 
-def outside_patterns(outside: Sequence[Trial], runner: Runner) -> int:
-    """In how many elements a model differs in NaN and infinities from what the original gives on such trials.
-
-    Raises:
-        CannotRun: The model does not run on a trial.
-    """
-    pairs = ((a, b) for trial in outside for a, b in zip(trial.expected, runner.run(trial.feed), strict=True))
-    return sum(patterns(a, b) for a, b in pairs if a.shape == b.shape)
-
-
 def _tame(runner: Runner, trial: Trial, drawn: frozenset[str]) -> Trial:
     """The trial itself if all is finite, else one like it: NaN and infinite inputs 0, drawn ones small enough."""
-    if not _finite(trial.feed.values()):
+    if not all_finite(trial.feed.values()):
         feed = {name: _finite_part(value) for name, value in trial.feed.items()}
         trial = replace(trial, feed=feed, expected=runner.run(feed))
-    if _finite(trial.expected) or not drawn:
+    if all_finite(trial.expected) or not drawn:
         return trial
     smaller = trial
     for _ in range(_STEPS):
         feed = {name: _scaled(value, _STEP) if name in drawn else value for name, value in smaller.feed.items()}
         group = (trial.group[0], smaller.group[1] * _STEP)
         smaller = replace(trial, feed=feed, expected=runner.run(feed), group=group)
-        if _finite(smaller.expected):
+        if all_finite(smaller.expected):
             return smaller
     return trial  # NaN or infinite whatever comes in: those elements are left out, one by one
 
 
-def _finite(arrays: Iterable[NDArray[Any]]) -> bool:
+def all_finite(arrays: Iterable[NDArray[Any]]) -> bool:
+    """True where no float is NaN or infinite."""
     return all(bool(np.isfinite(array).all()) for array in arrays if is_float(array.dtype))
 
 
