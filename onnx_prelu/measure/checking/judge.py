@@ -157,7 +157,7 @@ def _compared(
                 reshaped = reshaped or f"is {b.dtype}{shape_text(b.shape)} instead of {a.dtype}{shape_text(a.shape)}"
                 continue
             rounding = rounding if by_rounding else None
-            if rounding is not None and trial in ordinary:
+            if rounding is not None and trial.kind in ORDINARY:
                 blurred |= bool(np.median(rounding) > _BLURRED * scale)
             found += compare(a, b, limits.tolerance(name, a.dtype), scale, rounding)
         row = _output(name, [trial.expected[at] for trial in ordinary], found, reshaped, limits, by_rounding)
