@@ -30,6 +30,7 @@ from onnx_prelu.measure.checking.check import check
 from onnx_prelu.measure.checking.rounding.allowed import steps
 from onnx_prelu.measure.checking.trials import Trial, trials
 from onnx_prelu.measure.checking.watch import Coverage
+from onnx_prelu.measure.inputs.apart import farthest
 from onnx_prelu.measure.inputs.draw import InputOptions, draw
 from onnx_prelu.measure.inputs.harder import harder
 from onnx_prelu.measure.providers.runtime import open_runner
@@ -195,7 +196,8 @@ def corrupted(seed: int, search: int) -> Case | None:
     runner = open_runner(a, "cpu", threads=1)
     options = InputOptions()
     feeds = harder(a, options, runner, draw(a, options, runner), Coverage(a, "cpu", ()).probe)
-    inside, _ = trials(runner, feeds)
+    second = open_runner(b, "cpu", threads=1)
+    inside = [*trials(runner, feeds)[0], *trials(runner, farthest(a, options, feeds, runner, second))[0]]
     own = shows(a, b, good, inside)
     anywhere = own or caught or shows(a, b, good, searched(a, b, inside[0].feed["x"], search, rng))
     return Case(kind, caught, own, anywhere)

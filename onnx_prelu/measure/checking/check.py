@@ -12,6 +12,7 @@ import numpy as np
 
 from ...graph.model import Model
 from ...graph.types import infer
+from ..inputs.apart import farthest
 from ..inputs.draw import Feeds, InputOptions, draw, require_sensible
 from ..inputs.dtypes import is_float
 from ..inputs.harder import harder
@@ -112,6 +113,7 @@ class _Original:
     """What the original does on a provider."""
 
     runner: Runner
+    options: InputOptions
     feeds: Feeds
     inside: list[Trial]
     outside: list[Trial]
@@ -120,6 +122,12 @@ class _Original:
     @property
     def deterministic(self) -> bool:
         return not any(each.unequal or each.lost or each.patterns for each in self.again)
+
+    def beside(self, model: Model, second: Runner) -> _Original:
+        """The same, with further inputs on which the second model is far from it."""
+        more = farthest(model, self.options, self.feeds, self.runner, second)
+        inside, outside = trials(self.runner, more)
+        return replace(self, inside=[*self.inside, *inside], outside=[*self.outside, *outside])
 
 
 @dataclass(frozen=True)
@@ -171,6 +179,7 @@ class _Comparison:
         try:
             for original in self._rounds(first, coverage, started):
                 seeds += 1
+                original = original.beside(self.a, second)
                 kinds.update(trial.kind for trial in original.inside)
                 explained = self._explained(original)
                 others, fused = self._judged(original, second, limits, alone, explained, fused)
@@ -303,7 +312,7 @@ class _Comparison:
         feeds = harder(self.a, options, runner, draw(self.a, options, runner), coverage.probe)
         inside, outside = trials(runner, feeds)
         again = repeats(inside[0], runner.run(inside[0].feed), runner.outputs, self.limits)
-        return _Original(runner, feeds, inside, outside, again)
+        return _Original(runner, options, feeds, inside, outside, again)
 
     def _alone(self, pairs: Sequence[Pair], feeds: Feeds) -> tuple[PairResult, ...]:
         known = cache(lambda: infer(self.a, feeds.sizes))

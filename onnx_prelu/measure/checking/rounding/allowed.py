@@ -33,9 +33,10 @@ from ....graph.types import infer
 from ...costs.macs import macs
 from ...inputs.draw import Feed
 from ...inputs.dtypes import is_float
+from ...inputs.extremes import EXTREMES
 from ...providers.names import short
 from ...providers.runtime import CannotRun, open_runner
-from ..trials import ORDINARY, Trial
+from ..trials import Trial
 from .bounded import Array, unit
 from .perturbed import perturbed
 from .walk import BoundedRun
@@ -159,7 +160,7 @@ def _least(trials: Sequence[Trial]) -> list[list[float]]:
     groups: dict[tuple[float, float], list[float]] = {}
     for trial, least in zip(trials, own, strict=True):
         groups[trial.group] = list(map(max, groups.get(trial.group, least), least))
-    return [least if trial.kind in ORDINARY else groups[trial.group] for trial, least in zip(trials, own, strict=True)]
+    return [groups[trial.group] if trial.kind in EXTREMES else least for trial, least in zip(trials, own, strict=True)]
 
 
 def explained(first: Measured, second: Measured, expected: Array, least: float | None = None) -> Array | None:
