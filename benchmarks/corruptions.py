@@ -29,7 +29,10 @@ from onnx_prelu.graph.model import Model
 from onnx_prelu.measure.checking.check import check
 from onnx_prelu.measure.checking.rounding.allowed import steps
 from onnx_prelu.measure.checking.trials import Trial, trials
+from onnx_prelu.measure.checking.watch import Coverage
+from onnx_prelu.measure.inputs.apart import farthest
 from onnx_prelu.measure.inputs.draw import InputOptions, draw
+from onnx_prelu.measure.inputs.harder import harder
 from onnx_prelu.measure.providers.runtime import open_runner
 
 Damage = Callable[[onnx.ModelProto, np.random.Generator], bool]
@@ -191,7 +194,10 @@ def corrupted(seed: int, search: int) -> Case | None:
     if not verdict.outputs:  # the interface differs, and nothing was run
         return Case(kind, caught, True, True)
     runner = open_runner(a, "cpu", threads=1)
-    inside, _ = trials(runner, draw(a, InputOptions(), runner))
+    options = InputOptions()
+    feeds = harder(a, options, runner, draw(a, options, runner), Coverage(a, "cpu", ()).probe)
+    second = open_runner(b, "cpu", threads=1)
+    inside = [*trials(runner, feeds)[0], *trials(runner, farthest(a, options, feeds, runner, second))[0]]
     own = shows(a, b, good, inside)
     anywhere = own or caught or shows(a, b, good, searched(a, b, inside[0].feed["x"], search, rng))
     return Case(kind, caught, own, anywhere)

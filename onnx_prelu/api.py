@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import journal, notes
-from .arguments import Progress, Source, input_options, known_sizes, repaired_by, scope_of, tolerances
+from .arguments import Progress, Source, effort, input_options, known_sizes, repaired_by, saving, scope_of, tolerances
 from .graph.draft import Draft
 from .graph.model import load
 from .graph.types import infer
@@ -18,6 +18,7 @@ from .measure.changes.diff import diff as changed
 from .measure.checking import check as check_room
 from .measure.costs.cost import cost
 from .measure.inputs.draw import require_sensible
+from .measure.inputs.ranges import Asked
 from .measure.latency import bench as bench_room
 from .measure.latency import full
 from .passes.engine import inspect_sites
@@ -39,7 +40,11 @@ def check(
     inputs: str | os.PathLike[str] | Mapping[str, np.ndarray[Any, Any]] | None = None,
     input_shape: Mapping[str, Sequence[int]] | None = None,
     dim: Mapping[str, int] | None = None,
+    input_range: Mapping[str, Asked] | None = None,
     seed: int = 0,
+    seeds: int | None = None,
+    check_budget: float | None = None,
+    save_failing: str | os.PathLike[str] | None = None,
     atol: float | None = None,
     rtol: float | None = None,
     tol: Mapping[str, Mapping[str, float]] | None = None,
@@ -69,7 +74,7 @@ def check(
     gate = budgets.asked_gate(baseline, fail_on)
     progress = journal.telling(progress)
     first, second = load(a), load(b)
-    options = input_options(inputs, input_shape, dim, seed)
+    options = input_options(inputs, input_shape, dim, seed, input_range)
     require_sensible(first, options)
     checks = check_room.check(
         first,
@@ -81,6 +86,8 @@ def check(
         tol=tolerances(tol),
         signed_zeros=signed_zeros,
         whole=require_all_nodes_on,
+        effort=effort(seeds, check_budget),
+        saving=saving(save_failing, second.name),
         progress=progress,
     )
     report = with_costs(Report("check", first.name, against=second.name, check=checks), first, second, input_shape)
@@ -100,6 +107,7 @@ def bench(
     inputs: str | os.PathLike[str] | Mapping[str, np.ndarray[Any, Any]] | None = None,
     input_shape: Mapping[str, Sequence[int]] | None = None,
     dim: Mapping[str, int] | None = None,
+    input_range: Mapping[str, Asked] | None = None,
     seed: int = 0,
     threads: int = 1,
     duration: float = 3.0,
@@ -114,7 +122,7 @@ def bench(
     """
     progress = journal.telling(progress)
     models = [load(model) for model in (a, b, *more)]
-    options = input_options(inputs, input_shape, dim, seed)
+    options = input_options(inputs, input_shape, dim, seed, input_range)
     require_sensible(models[0], options)
     measured = full.bench_in_full(
         models,

@@ -14,9 +14,12 @@ import onnx_graphsurgeon as gs
 
 from .errors import BadUsage
 from .graph.model import Model
+from .measure.checking.failing import Saving
+from .measure.checking.rounds import Effort
 from .measure.checking.tolerance import Given
 from .measure.checking.watch import Watch
 from .measure.inputs.draw import InputOptions
+from .measure.inputs.ranges import Asked, asked_ranges
 from .passes.patterns import Scope
 from .passes.plan import Plan
 from .passes.repair import Repaired, repair_slopes
@@ -38,11 +41,45 @@ def input_options(
     input_shape: Mapping[str, Sequence[int]] | None,
     dim: Mapping[str, int] | None,
     seed: int,
+    input_range: Mapping[str, Asked] | None = None,
 ) -> InputOptions:
-    """What the user fixes about the inputs."""
+    """What the user fixes about the inputs.
+
+    Raises:
+        BadInput: The file of a range cannot be read.
+        BadUsage: The ends of a range are no numbers.
+    """
     data = Path(inputs) if isinstance(inputs, str | os.PathLike) else inputs
     shapes = {name: tuple(shape) for name, shape in (input_shape or {}).items()}
-    return InputOptions(input_shape=shapes, dim=dict(dim or {}), inputs=data, seed=seed)
+    ranges = asked_ranges(input_range or {})
+    return InputOptions(input_shape=shapes, dim=dict(dim or {}), inputs=data, seed=seed, input_range=ranges)
+
+
+def data_files(options: Mapping[str, Any]) -> list[Path]:
+    """Every file of data that a command is given, and the folders that hold some of them."""
+    given = options.get("inputs"), *options.get("input_range", {}).values()
+    paths = [path for path in given if isinstance(path, Path)]
+    return [*paths, *(file for path in paths for file in path.rglob("*") if file.is_file())]
+
+
+def effort(seeds: int | None, check_budget: float | None) -> Effort:
+    """How much a check tries: one seed, unless more are asked for or there is time for more."""
+    return Effort(1 if seeds is None and check_budget is None else seeds, check_budget)
+
+
+def saving(folder: str | os.PathLike[str] | None, second: str | None) -> Saving | None:
+    """Where failing inputs go.
+
+    Raises:
+        BadUsage: There is something else there.
+    """
+    if folder is None:
+        return None
+    if Path(folder).exists() and not Path(folder).is_dir():
+        raise BadUsage(
+            "is a file, and failing inputs go into a folder", where=f"--save-failing {folder}", todo="name one"
+        )
+    return Saving(Path(folder), second)
 
 
 def dims(dim: Mapping[str, int | Sequence[int]] | None) -> list[dict[str, int]]:

@@ -12,7 +12,7 @@ from .passes.alone import sites_alone, unseen
 from .passes.traces import suspects, twins
 from .remake import Remade
 from .report.report import Report
-from .reporting import put_in
+from .reporting import keep_second, put_in
 
 
 def checked(original: Model, report: Report, made: Remade, **settings: Any) -> Report:
@@ -39,4 +39,5 @@ def checked(original: Model, report: Report, made: Remade, **settings: Any) -> R
         inside=Inside(tuple(twins(draft, plans)), tuple(suspects(draft, plans))),
         **settings,
     )
+    keep_second(made.result, checks)
     return replace(report.with_notes(unseen(draft, plans, alone)), check=checks)

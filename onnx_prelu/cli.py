@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
-from . import api, many, options, wording
+from . import api, many, options, trying, wording
+from .arguments import data_files
 from .errors import NotMet, OnnxPreluError
 from .graph.model import Model, target
 from .manifest import pairs
@@ -56,9 +58,9 @@ class Main(click.Group):
         sys.exit(exit_code)
 
 
-def read_files(inputs: Path | None, *models: Model) -> list[Path]:
-    """Every file that a command reads, none of which it may write: the models, their data, the inputs."""
-    return [*(file for model in models for file in model.read), *([inputs] if inputs else [])]
+def read_files(request: Mapping[str, Any], *models: Model) -> list[Path]:
+    """Every file that a command reads, none of which it may write: the models, their data, the inputs, their ranges."""
+    return [*(file for model in models for file in model.read), *data_files(request)]
 
 
 def finish(output: Output, report: Report, *, but: str = "") -> None:
@@ -114,6 +116,8 @@ def inspect(model: Path, output: Output, **request: Any) -> None:
 @options.no_check
 @options.running_tuned
 @options.all_nodes
+@trying.ranges
+@trying.effort
 @options.tolerance
 @options.no_bench
 @options.timing
@@ -121,7 +125,7 @@ def inspect(model: Path, output: Output, **request: Any) -> None:
 def rewrite(source: Path, out: Path, output: Output, no_check: bool, no_bench: bool, **request: Any) -> None:
     """Exchange PReLU and ReLU in IN, check the result, write it to OUT. As IN and OUT, - is a pipe."""
     (loaded,) = read_models(source)
-    used = read_files(request["inputs"], loaded)
+    used = read_files(request, loaded)
     place = destination(out, loaded, used)
     used += place.files
     used += [target(file, protect=used) for file in (request["quantized_out"], request["plan"]) if file is not None]
@@ -144,6 +148,8 @@ def rewrite(source: Path, out: Path, output: Output, no_check: bool, no_bench: b
 @click.argument("b", type=wording.FILE)
 @options.running
 @options.all_nodes
+@trying.ranges
+@trying.effort
 @options.tolerance
 @options.also_bench
 @options.timing
@@ -153,7 +159,7 @@ def check(a: Path, b: Path, output: Output, **request: Any) -> None:
     """Say whether A and B compute the same."""
     first, second = read_models(a, b)
     earlier = [request["baseline"]] if request["baseline"] else []
-    output = output.claim(*read_files(request["inputs"], first, second), *earlier)
+    output = output.claim(*read_files(request, first, second), *earlier)
     with output.progress() as progress:
         report = api.check(first, second, progress=progress, **request)
     finish(output, report)
@@ -178,7 +184,7 @@ def check_all(manifest: Path, output: Output) -> None:
 def diff(a: Path, b: Path, output: Output) -> None:
     """Say what changed from A to B, by name; nothing is run."""
     first, second = read_models(a, b)
-    output = output.claim(*read_files(None, first, second))
+    output = output.claim(*read_files({}, first, second))
     finish(output, api.diff(first, second))
 
 
@@ -187,13 +193,14 @@ def diff(a: Path, b: Path, output: Output) -> None:
 @click.argument("b", type=wording.FILE)
 @click.argument("more", type=wording.FILE, nargs=-1, metavar="[C]...")
 @options.running
+@trying.ranges
 @options.timing
 @options.beyond_latency
 @options.shown
 def bench(a: Path, b: Path, more: tuple[Path, ...], output: Output, **request: Any) -> None:
     """Say how much faster B, and C and so on, are than A, timed side by side."""
     models = read_models(a, b, *more)
-    output = output.claim(*read_files(request["inputs"], *models))
+    output = output.claim(*read_files(request, *models))
     with output.progress() as progress:
         report = api.bench(*models, progress=progress, **request)
     finish(output, report)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .arguments import data_files
 from .errors import BadInput, BadUsage
 
 
@@ -39,7 +40,7 @@ class Pair:
     @property
     def files(self) -> tuple[Path, ...]:
         """Every file that it names."""
-        return (self.a, self.b, *([self.options["inputs"]] if "inputs" in self.options else []))
+        return (self.a, self.b, *data_files(self.options))
 
 
 def pairs(path: Path) -> list[Pair]:
@@ -87,8 +88,15 @@ def _options(given: Mapping[str, Any], folder: Path, where: str) -> dict[str, An
         fits, what = OPTIONS[key]
         if not fits(value):
             raise BadUsage(f"{key} is {value!r}, not {what}", where=where, todo="correct it")
-        options[key] = folder / value if key == "inputs" else value
+        options[key] = _found(value, folder) if key in _PATHS else value
     return options
+
+
+def _found(value: Any, folder: Path) -> Any:
+    """A path in the manifest's folder, or each one in a table."""
+    if isinstance(value, dict):
+        return {name: _found(each, folder) for name, each in value.items()}
+    return folder / value if isinstance(value, str) else value
 
 
 def _size(value: object, least: int = 1) -> bool:
@@ -96,7 +104,15 @@ def _size(value: object, least: int = 1) -> bool:
 
 
 def _share(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(value) and value >= 0  # type: ignore[arg-type, operator]
+    return _number(value) and value >= 0  # type: ignore[operator]
+
+
+def _number(value: object) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+
+
+def _ends(value: object) -> bool:
+    return _text(value) or (isinstance(value, list) and len(value) == 2 and all(map(_number, value)))
 
 
 def _tolerance(value: object) -> bool:
@@ -124,13 +140,19 @@ def _named(fits: Callable[[object], bool]) -> Callable[[object], bool]:
     return lambda value: isinstance(value, dict) and all(map(fits, value.values()))
 
 
+_PATHS = frozenset({"inputs", "input_range", "save_failing"})
+
 OPTIONS: dict[str, tuple[Callable[[object], bool], str]] = {
     "providers": (_listed(_text), 'a list of providers, like ["cpu"]'),
     "require_all_nodes_on": (_text, 'a provider, like "cuda"'),
     "inputs": (_text, "a path"),
     "input_shape": (_named(_sizes), "sizes by input, like { x = [1, 16] }"),
     "dim": (_named(_size), "sizes by name, like { N = 8 }"),
+    "input_range": (_named(_ends), 'ends by input, like { x = [0, 1] }, or a file, like { x = "ends.npz" }'),
     "seed": (lambda value: _size(value, 0), "a whole number from 0 on"),
+    "seeds": (_size, "a whole number from 1 on"),
+    "check_budget": (lambda value: _share(value) and value != 0, "a number of seconds"),
+    "save_failing": (_text, "a path"),
     "atol": (_share, "a number from 0 on"),
     "rtol": (_share, "a number from 0 on"),
     "tol": (_named(_tolerance), "tolerances by output, like { y = { rtol = 1e-4 } }"),

@@ -173,7 +173,13 @@ provider = together(
         help="A provider that must run: cpu, cuda, reference, or ONNX Runtime's own name. Repeatable. "
         "Default: cpu, and cuda where it truly runs.",
     ),
-    option(CHECK, "--inputs", type=FILE, metavar="FILE.npz", help="Inputs by name, in place of drawn ones."),
+    option(
+        CHECK,
+        "--inputs",
+        type=FILE,
+        metavar="FILE.npz|DIR",
+        help="Inputs by name, or a folder of npz, npy or test_data_set_N, in place of drawn ones.",
+    ),
 )
 seed = option(CHECK, "--seed", type=click.IntRange(min=0), default=0, metavar="N", help="Of the drawn inputs [0].")
 running = together(provider, input_sizes, seed)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 
 from .errors import CheckFailed, ProviderNotRun
-from .graph.model import Model
+from .graph.model import Model, save
 from .graph.types import TensorType
 from .graph.walk import roots, within
+from .measure.checking.check import Check
+from .measure.checking.failing import SECOND
 from .measure.checking.site_nodes import PutIn
 from .measure.costs.cost import cost
 from .measure.costs.predicted import predicted
@@ -42,6 +45,17 @@ def put_in(plans: Sequence[Plan], result: Model) -> list[PutIn]:
         )
         for plan in plans
     ]
+
+
+def keep_second(second: Model, checks: Sequence[Check]) -> None:
+    """Save a rewritten model that fails beside the inputs on which it does.
+
+    Raises:
+        BadUsage: It cannot be written there.
+    """
+    for each in checks:
+        if each.failing is not None:
+            save(second, Path(each.failing.folder) / SECOND)
 
 
 def failed(report: Report) -> bool:

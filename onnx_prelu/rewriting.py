@@ -12,12 +12,24 @@ from typing import Any
 import numpy as np
 
 from . import journal, notes
-from .arguments import Progress, Source, dims, input_options, repaired_by, require_use, scope_of, tolerances
+from .arguments import (
+    Progress,
+    Source,
+    dims,
+    effort,
+    input_options,
+    repaired_by,
+    require_use,
+    saving,
+    scope_of,
+    tolerances,
+)
 from .checked import checked
 from .errors import BadUsage, NotMet
 from .graph.model import load, save
 from .graph.walk import uses
 from .measure.inputs.draw import require_sensible
+from .measure.inputs.ranges import Asked
 from .measure.latency import bench as bench_room
 from .passes.drawing import with_drawings
 from .passes.request import Forms, Request, asked_target, decide
@@ -56,7 +68,11 @@ def rewrite(
     inputs: str | os.PathLike[str] | Mapping[str, np.ndarray[Any, Any]] | None = None,
     input_shape: Mapping[str, Sequence[int]] | None = None,
     dim: Mapping[str, int | Sequence[int]] | None = None,
+    input_range: Mapping[str, Asked] | None = None,
     seed: int = 0,
+    seeds: int | None = None,
+    check_budget: float | None = None,
+    save_failing: str | os.PathLike[str] | None = None,
     atol: float | None = None,
     rtol: float | None = None,
     tol: Mapping[str, Mapping[str, float]] | None = None,
@@ -104,11 +120,17 @@ def rewrite(
         require_all_nodes_on: A provider that is required as well, and has to take every node of the result.
         check: Compare the result with the original.
         bench: Time both.
-        inputs: An npz file or arrays to feed, by input name.
+        inputs: What to feed in place of random inputs: an npz file, arrays by input, or a folder of npz files, of npy
+            files or of ONNX test data, whose outputs both models are compared with.
         input_shape: Shapes of inputs, by name.
         dim: Values of symbolic dimensions, by name; of several values for one, ``to="fast"`` is tuned for all, and
             the first is checked and timed.
+        input_range: The lowest and the highest value of random inputs, by name: numbers, arrays that broadcast to the
+            input, or an npz file with arrays ``low`` and ``high``.
         seed: Of the random inputs.
+        seeds: How many seeds to check with, from ``seed`` on; by default one, or as many as ``check_budget`` allows.
+        check_budget: Seconds, for each provider, after which no further seed is begun.
+        save_failing: Where to save an input on which the check fails, made small, as ONNX test data.
         atol: Absolute tolerance, in units of the output's largest magnitude. Where neither this nor ``rtol`` is given,
             what rounding explains passes; where one is, the other one is the dtype's.
         rtol: Relative tolerance.
@@ -161,7 +183,7 @@ def rewrite(
         feeds = int8.samples_for(purpose, loaded, inputs, dims(dim)[0])
         inputs, goal = feeds[0], "int8"
     require_on_fail(on_fail, goal)
-    tried = [input_options(inputs, input_shape, each, seed) for each in dims(dim)]
+    tried = [input_options(inputs, input_shape, each, seed, input_range) for each in dims(dim)]
     options = tried[0]
     for each in tried:
         require_sensible(loaded, each)
@@ -193,6 +215,8 @@ def rewrite(
         tol=tolerances(tol),
         signed_zeros=signed_zeros,
         whole=require_all_nodes_on,
+        effort=effort(seeds, check_budget),
+        saving=saving(save_failing, None),
         progress=progress,
     )
 

@@ -11,6 +11,8 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from . import api
 from .report.report import Report
 from .report.verdicts import check_lines
@@ -58,7 +60,11 @@ _WORDS: dict[str, Callable[[Any], list[str]]] = {
     "inputs": lambda file: [] if file is None else ["--inputs", os.fspath(file)],
     "input_shape": lambda shapes: _each("--input-shape", ":", shapes, lambda shape: ",".join(map(str, shape))),
     "dim": lambda sizes: _each("--dim", "=", sizes, str),
+    "input_range": lambda ranges: _each("--input-range", "=", ranges, _ends),
     "seed": lambda seed: ["--seed", str(seed)],
+    "seeds": lambda seeds: [] if seeds is None else ["--seeds", str(seeds)],
+    "check_budget": lambda seconds: [] if seconds is None else ["--check-budget", repr(seconds)],
+    "save_failing": lambda folder: [] if folder is None else ["--save-failing", os.fspath(folder)],
     "atol": lambda share: [] if share is None else ["--atol", repr(share)],
     "rtol": lambda share: [] if share is None else ["--rtol", repr(share)],
     "tol": lambda given: _each("--tol", ":", given, lambda own: ",".join(f"{name}={own[name]!r}" for name in own)),
@@ -71,10 +77,23 @@ def _each(option: str, separator: str, values: Mapping[str, Any] | None, say: Ca
     return [word for name, value in (values or {}).items() for word in (option, f"{name}{separator}{say(value)}")]
 
 
+def _sayable(ends: Any) -> bool:
+    """Whether the command line can say a range: as numbers, or as the name of an npz file."""
+    if isinstance(ends, str | os.PathLike):
+        return os.fspath(ends).endswith(".npz")
+    return all(np.ndim(end) == 0 for end in ends)
+
+
+def _ends(ends: Any) -> str:
+    return os.fspath(ends) if isinstance(ends, str | os.PathLike) else ",".join(repr(float(end)) for end in ends)
+
+
 def _replay(a: api.Source, b: api.Source, options: Mapping[str, Any]) -> str | None:
     """The command that comes to the same verdict: the inputs are drawn by the seed. None where no command says it."""
     files = [str(source) for source in (a, b) if isinstance(source, str | os.PathLike)]
     if len(files) < 2 or isinstance(options.get("inputs"), Mapping) or not options.keys() <= _WORDS.keys():
+        return None
+    if not all(map(_sayable, (options.get("input_range") or {}).values())):
         return None
     words = [word for name, value in options.items() for word in _WORDS[name](value)]
     return shlex.join(["onnx-prelu", "check", *files, *words])

@@ -127,7 +127,7 @@ def test_a_command_has_the_options_and_defaults_of_its_function(name, folder, an
     assert run(name, *COMMANDS[name]).exit_code == 0
     ((models, settings),) = calls
     assert [str(model.path) for model in models] == list(COMMANDS[name][: len(models)])
-    empty = {key: {} for key in ("dim", "input_shape", "tol") if key in defaults}
+    empty = {key: {} for key in ("dim", "input_shape", "input_range", "tol") if key in defaults}
     measured = {"bench": True} if name == "rewrite" else {}
     assert settings == defaults | empty | measured
 
@@ -158,6 +158,7 @@ def test_all_options_of_rewrite(folder, answer):
             "--quantized-out",
             "int8.onnx",
         ),
+        *("--input-range", "x:0=-1,2.5", "--seeds", "4", "--check-budget", "9", "--save-failing", "bad"),
     )
     assert result.exit_code == 0, result.output
     assert calls[0][1] == {
@@ -173,6 +174,7 @@ def test_all_options_of_rewrite(folder, answer):
         "signed_zeros": True, "bench": False, "threads": 2, "duration": 0.5, "progress": None,
         "tune": False, "budget": 7.0, "layout": False, "exact": True, "max_growth": 1.5, "plan": Path("plan.json"),
         "purpose": "int8", "min_sqnr": 30.0, "quantized_out": Path("int8.onnx"),
+        "input_range": {"x:0": (-1.0, 2.5)}, "seeds": 4, "check_budget": 9.0, "save_failing": Path("bad"),
     }  # fmt: skip
 
 

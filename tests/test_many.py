@@ -127,6 +127,21 @@ def test_options_hold_for_all_and_a_pair_has_its_own(folder):
     assert onnx_prelu.check_all("nets/pairs.toml").passed  # on positive inputs a Relu is a PRelu
 
 
+def test_a_pair_says_how_much_is_tried_and_within_what(folder):
+    np.savez("nets/ends.npz", low=np.zeros(4), high=np.full(4, 2.0))
+    text = 'providers = ["cpu"]\ninput_range = { x = "ends.npz" }\nseeds = 2\n'
+    own = 'input_range = { x = [-1, 0.5] }\ncheck_budget = 60\nsave_failing = "bad"\n'
+    first, second = pairs(Path(manifest(text + DIFFER + GOOD + own)))
+    ends = {"x": Path("nets/ends.npz")}
+    assert first.options == {"providers": ["cpu"], "input_range": ends, "seeds": 2}
+    assert first.files[-1] == ends["x"]
+    own_options = {"input_range": {"x": [-1, 0.5]}, "check_budget": 60, "save_failing": Path("nets/bad")}
+    assert second.options == {**first.options, **own_options}
+    report = onnx_prelu.check_all("nets/pairs.toml")
+    assert report.passed  # on positive inputs a Relu is a PRelu
+    assert [entry.report.check[0].seeds for entry in report.entries] == [2, 2]
+
+
 def test_sizes_reach_the_check(folder):
     text = 'providers = ["cpu"]\n' + GOOD + "dim = { N = 5 }\n"
     (entry,) = onnx_prelu.check_all(manifest(text)).entries
@@ -160,6 +175,10 @@ def test_sizes_reach_the_check(folder):
         (GOOD + "dim = { N = 0 }", "pairs.toml [good]: dim is {'N': 0}, not sizes by name"),
         (GOOD + "input_shape = { x = 4 }", "pairs.toml [good]: input_shape is {'x': 4}, not sizes by input"),
         (GOOD + "inputs = 3", "pairs.toml [good]: inputs is 3, not a path"),
+        (GOOD + "input_range = { x = 1 }", "pairs.toml [good]: input_range is {'x': 1}, not ends by input"),
+        (GOOD + "input_range = { x = [0, inf] }", "pairs.toml [good]: input_range is {'x': [0, inf]}, not ends by"),
+        (GOOD + "seeds = 0", "pairs.toml [good]: seeds is 0, not a whole number from 1 on"),
+        (GOOD + "check_budget = 0", "pairs.toml [good]: check_budget is 0, not a number of seconds"),
         (GOOD + "require_all_nodes_on = ['cpu']", "pairs.toml [good]: require_all_nodes_on is ['cpu'], not a provider"),
     ],
 )

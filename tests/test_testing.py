@@ -63,6 +63,10 @@ def test_the_worst_element_is_the_worst(tmp_path):
             "--provider cpu --seed 3 --dim N=2 --rtol 1e-06 --signed-zeros",
         ),
         ({"tol": {"y": {"atol": 0.0, "rtol": 1e-6}}}, "--tol y:atol=0.0,rtol=1e-06"),
+        (
+            {"input_range": {"x": (-3, 0.5)}, "seeds": 2, "check_budget": 60.0, "save_failing": None},
+            "--input-range x=-3.0,0.5 --seeds 2 --check-budget 60.0",
+        ),
         ({"input_shape": {"x": (3, 4)}, "atol": 0.0, "signed_zeros": False}, "--input-shape x:3,4 --atol 0.0"),
     ],
 )
@@ -82,6 +86,8 @@ def test_no_command_gives_arrays(tmp_path):
     onnx.save(act("Relu(x)"), tmp_path / "b.onnx")
     inputs = {"x": np.full((1, 4), -1, np.float32)}
     assert "to see it again" not in message(tmp_path / "a.onnx", tmp_path / "b.onnx", inputs=inputs)
+    ends = {"x": (np.full(4, -2.0), np.full(4, -1.0))}
+    assert "to see it again" not in message(tmp_path / "a.onnx", tmp_path / "b.onnx", input_range=ends)
 
 
 @pytest.mark.parametrize(

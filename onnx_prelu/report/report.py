@@ -103,14 +103,16 @@ class Report:
             first = failed[0]
             begins = first.blame.sentence() if first.blame is not None else None
             reason = f"{first.reason}; {begins}" if begins else first.reason
-            return _and_more(f"the check failed on {first.provider}: {reason}", failed)
+            line = _and_more(f"the check failed on {first.provider}: {reason}", failed)
+            saved = next((check.failing.again for check in failed if check.failing is not None), None)
+            return line if saved is None else f"{line}; once more: {saved}"
         if self.unmet:
             return self.unmet
         if broken := self._broken():
             more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
             return f"budget {broken[0].budget} is broken: {broken[0].reason}{more}"
         if not_run := self._not_run():
-            line = _and_more(f"{not_run[0].provider} could not run: {not_run[0].reason}", not_run)
+            line = _and_more(self._why_not(not_run[0]), not_run)
             return f"{line}; --no-check writes the model unchecked" if self._can_go_unchecked() else line
         return None
 
@@ -154,6 +156,13 @@ class Report:
     def _not_run(self) -> list[Check | Latency]:
         results: list[Check | Latency] = [*(self.check or ()), *(self.latency or ())]
         return [result for result in results if result.required and result.status == "not_run"]
+
+    def _why_not(self, result: Check | Latency) -> str:
+        """Why a provider has no verdict: it did not run, or what ran there says nothing."""
+        ran = [check for check in self.check or () if check.batches and not check.elsewhere]
+        if any(result is check for check in ran):
+            return f"the check on {result.provider} says nothing: {result.reason}"
+        return f"{result.provider} could not run: {result.reason}"
 
     def _can_go_unchecked(self) -> bool:
         """Whether leaving the check out would help: not where a provider ran, and took too few nodes."""

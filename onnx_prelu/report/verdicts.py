@@ -61,7 +61,7 @@ def _nearness(check: Check) -> str:
 
 def _details(check: Check) -> Iterator[str]:
     if check.batches:
-        yield f"{words.counted(check.batches, 'batch', 'batches')} of {words.sizes(check.sizes)}"
+        yield f"{words.counted(check.batches, 'batch', 'batches')} of {words.sizes(check.sizes)}{_kinds(check)}"
     passed = [pair for pair in check.pairs if pair.status == "passed"]
     if passed:
         equal = sum(pair.exact for pair in passed)
@@ -78,6 +78,12 @@ def _details(check: Check) -> Iterator[str]:
         yield from _sites_there(check)
     if check.elsewhere and check.status == "passed":
         yield f"not on {check.provider}: {listed(check.elsewhere)}"
+    yield from _as_expected(check)
+    if check.failing is not None:
+        small = check.failing
+        values = f"{small.nonzero:,} of {words.counted(small.values, 'value')} not 0"
+        yield f"a failing input, made small from '{small.kind}' ({words.sizes(small.sizes)}, {values}); once more:"
+        yield small.again
     yield from check.notes
 
 
@@ -92,6 +98,27 @@ def _sites_there(check: Check) -> Iterator[str]:
     there = [f"{count:,} by {provider}" for provider, count in ran.items()]
     rest = [f"{untold:,} not told of"] if untold else []
     yield f"nodes put in or changed at the sites: {', '.join(there + rest)}"
+
+
+def _kinds(check: Check) -> str:
+    """What the batches are, where there is more than one kind."""
+    seeds = f", by {words.counted(check.seeds, 'seed')}" if check.seeds > 1 else ""
+    if len(check.kinds) < 2:
+        return seeds
+    return f": {', '.join(f'{count:,} {kind}' for kind, count in check.kinds.items())}{seeds}"
+
+
+def _as_expected(check: Check) -> Iterator[str]:
+    """How both models compare with the outputs that data sets come with."""
+    both = [each for each in check.expected if each.first is None and each.second is None]
+    if both:
+        count = f"{len(both):,} of {words.counted(len(check.expected), 'data set')}"
+        yield f"both models give the expected outputs of {count}"
+    for each in check.expected:
+        which = (("the first model", each.first), ("the second", each.second))
+        told = [f"{model} {otherwise}" for model, otherwise in which if otherwise is not None]
+        if told:
+            yield f"'{each.name}' expects other outputs: {'; '.join(told)}"
 
 
 def _fewest(spread: Sequence[Spread]) -> str:

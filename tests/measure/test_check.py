@@ -9,7 +9,6 @@ from onnx import helper, numpy_helper, parser
 
 from onnx_prelu.errors import BadUsage
 from onnx_prelu.graph.model import Model, load
-from onnx_prelu.measure.checking import check as room
 from onnx_prelu.measure.checking import pairs
 from onnx_prelu.measure.checking.check import Check, Given, Pair, Tolerance, Watch, check
 from onnx_prelu.measure.checking.judge import judge
@@ -373,7 +372,7 @@ def test_elements_that_are_never_finite_are_left_out():
     found = on_cpu(given[0], given[0])
     assert found.status == "passed"
     row = found.outputs[0].difference
-    assert (row.compared, row.nonfinite, row.patterns) == (2 * found.batches, found.batches, 0)
+    assert (row.compared, row.patterns) == (2 * row.nonfinite, 0)
     assert on_cpu(*given).status == "failed"
 
 
@@ -409,13 +408,6 @@ def test_a_difference_from_infinite_inputs_that_does_not_look_like_one():
         proto.graph.node.append(helper.make_node("Sigmoid", ["h"], ["y"]))
     found = on_cpu(Model(a), Model(b), options=InputOptions(inputs=INFINITE))
     assert (found.status, found.reason, len(found.notes)) == ("passed", None, 1)
-
-
-@pytest.mark.parametrize(("version", "said"), [((1, 26), True), ((1, 27), False)])
-def test_what_the_runtime_explains_is_called_that(monkeypatch, version, said):
-    monkeypatch.setattr(room, "release", lambda: version)
-    (note,) = on_cpu(LEAKY, OTHERWISE, options=InputOptions(inputs=INFINITE)).notes
-    assert ("this ONNX Runtime gives NaN for PRelu(±inf)" in note) == said
 
 
 # ── outputs that cannot show a difference ─────────────────────────────────────────────────────────────────────

@@ -11,7 +11,17 @@ from onnx_prelu.errors import BadInput
 from onnx_prelu.measure.changes.change import Change, Diff
 from onnx_prelu.measure.changes.moved import Moved
 from onnx_prelu.measure.checking.blame import Blame
-from onnx_prelu.measure.checking.check import Check, Output, PairResult, Rounding, Spread, Tolerance
+from onnx_prelu.measure.checking.check import (
+    Check,
+    Expected,
+    Failing,
+    NonFinite,
+    Output,
+    PairResult,
+    Rounding,
+    Spread,
+    Tolerance,
+)
 from onnx_prelu.measure.checking.compare import Difference
 from onnx_prelu.measure.checking.site_nodes import SiteNodes
 from onnx_prelu.measure.costs.cost import Cost
@@ -43,10 +53,13 @@ PARTS = {
     "difference": Difference,
     "drawing": Drawing,
     "drawn": Drawn,
+    "expected": Expected,
+    "failing": Failing,
     "latency": Latency,
     "moved": Moved,
     "narrowing": Narrowing,
     "neighbour": Neighbour,
+    "nonfinite": NonFinite,
     "op": OpTime,
     "output": Output,
     "pair": PairResult,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from examples import EQUAL, FAILED, FASTER, MIXED, PASSED, UNRUN, UNTIMED
 
-from onnx_prelu.measure.checking.check import Blame, Rounding, Spread
+from onnx_prelu.measure.checking.check import Blame, Expected, Failing, Rounding, Spread
 from onnx_prelu.report.report import Report
 from onnx_prelu.report.verdicts import Line, check_lines, latency_lines
 
@@ -41,6 +41,30 @@ def test_a_check_that_passed_says_how_near_and_at_the_nearest_output():
 )
 def test_a_check_by_rounding_says_how_much_of_it(rounding, text):
     assert said(replace(PASSED, tolerance=None, rounding=rounding))[0][1].startswith(f"cpu passed: {text}")
+
+
+def test_what_the_batches_were():
+    many = replace(PASSED, batches=30, kinds={"random": 27, "zeros": 3}, seeds=3)
+    assert (1, "30 batches of x 8x64: 27 random, 3 zeros, by 3 seeds") in said(many)
+    assert (1, "9 batches of x 8x64") in said(replace(PASSED, kinds={"given": 9}))
+
+
+def test_what_data_sets_expect():
+    rows = (Expected("set_0", None, None), Expected("set_1", None, "does not run"), Expected("set_2", "is 1", "is 2"))
+    lines = [text for _, text in said(replace(PASSED, expected=rows))]
+    assert lines[-3:] == [
+        "both models give the expected outputs of 1 of 3 data sets",
+        "'set_1' expects other outputs: the second does not run",
+        "'set_2' expects other outputs: the first model is 1; the second is 2",
+    ]
+
+
+def test_an_input_that_fails_is_told_with_the_line_that_shows_it_again():
+    small = Failing("bad/test_data_set_0", "near kinks", {"x": (1, 64)}, 64, 1, "onnx-prelu check a b --inputs bad/…")
+    assert said(replace(FAILED, failing=small))[-2:] == [
+        (1, "a failing input, made small from 'near kinks' (x 1x64, 1 of 64 values not 0); once more:"),
+        (1, "onnx-prelu check a b --inputs bad/…"),
+    ]
 
 
 def test_equal_values_have_no_tolerance_to_be_near_to():

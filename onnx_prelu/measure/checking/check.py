@@ -2,100 +2,47 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, Literal
 
 import numpy as np
-from onnx import ModelProto
 
 from ...graph.model import Model
 from ...graph.types import infer
+from ..inputs.apart import farthest
 from ..inputs.draw import Feeds, InputOptions, draw, require_sensible
 from ..inputs.dtypes import is_float
-from ..providers.installed import release
-from ..providers.placement import Placed, listed
+from ..inputs.harder import harder
+from ..providers.placement import listed
 from ..providers.runtime import CannotRun, Request, Runner, open_runner, requests
 from .blame import Blame, Case, Inside, of_pairs, worst
 from .compare import Difference
+from .expected import Expected, against_expected
+from .failing import Failing, Failure, Saving
 from .interface import difference, require_outputs
-from .judge import Limits, Output, Rounding, judge, repeats
+from .judge import Limits, Output, Rounding, judge, merged, repeats
+from .nonfinite import NonFinite, nonfinite, nothing_finite
 from .pairs import Pair, PairResult, compare_pair
+from .result import Check, notes, verdict, with_numbers
 from .rounding.allowed import Explained, steps
+from .rounds import Effort, further
 from .site_nodes import PutIn, SiteNodes, site_nodes
 from .tolerance import Given, Tolerance
-from .trials import Trial, outside_patterns, trials
-from .watch import Spread, Watch, spreads
+from .trials import Trial, trials
+from .watch import Coverage, Spread, Watch
 
 __all__ = [
-    "Blame", "Check", "Given", "Inside", "Output", "Pair", "PairResult", "PutIn", "Rounding", "SiteNodes", "Spread",
-    "Tolerance", "Watch", "check",
+    "Blame", "Check", "Effort", "Expected", "Failing", "Given", "Inside", "NonFinite", "Output", "Pair", "PairResult",
+    "PutIn", "Rounding", "Saving", "SiteNodes", "Spread", "Tolerance", "Watch", "check",
 ]  # fmt: skip
-
-Status = Literal["passed", "failed", "not_run"]
 
 _DEFAULTS = InputOptions()
 _NOTHING_KNOWN = Inside()
+_ONE_ROUND = Effort()
 _FULL_BYTES = 4  # of a float32: narrower types are computed in float32 and rounded where the runtime likes
-_PRELU_KEEPS_INFINITY = (1, 27)  # before this release of ONNX Runtime, PRelu(±inf) is NaN on the CPU
-
-
-@dataclass(frozen=True)
-class Check:
-    """How two models compare on one provider.
-
-    Attributes:
-        provider: Where both ran.
-        status: ``"passed"``, ``"failed"``, or ``"not_run"`` where nothing can be said.
-        required: Whether this provider was asked for by name, or is the CPU.
-        reason: Why it is not ``"passed"``, in words.
-        max_abs: The largest difference in any output; None if none was compared. So are the next two.
-        max_rel: The same, relative to the output's largest magnitude among inputs of one scale.
-        max_ulp: The most floats of its type that a value is away.
-        tolerance: What is allowed, at the output that comes nearest to it or passes it most; None where values have
-            to be equal, or rounding decides.
-        rounding: How near the outputs come to what rounding explains, at the one that comes nearest or passes it
-            most; None where no output is judged by that.
-        outputs: Each output.
-        sizes: The shapes of the inputs.
-        batches: How many batches ran.
-        deterministic: Whether the original, run twice on the same inputs, gives the same bits; None if it did not run.
-        zero_signs: Zeros of which only the sign differs, in all outputs.
-        pairs: Each rewritten site alone.
-        spread: How many units of each site saw both sides of zero.
-        nodes: How many nodes of the second model each of ONNX Runtime's providers took; None if it cannot tell.
-        elsewhere: Nodes of the second model that another provider took.
-        site_nodes: Where the nodes that were put in at each rewritten site ran.
-        blame: Where the difference begins, if the check failed and that could be found.
-        notes: What else the reader should know.
-    """
-
-    provider: str
-    status: Status
-    required: bool
-    reason: str | None = None
-    max_abs: float | None = None
-    max_rel: float | None = None
-    max_ulp: float | None = None
-    tolerance: Tolerance | None = None
-    rounding: Rounding | None = None
-    outputs: tuple[Output, ...] = ()
-    sizes: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    batches: int = 0
-    deterministic: bool | None = None
-    zero_signs: int = 0
-    pairs: tuple[PairResult, ...] = ()
-    spread: tuple[Spread, ...] = ()
-    nodes: dict[str, int] | None = None
-    elsewhere: tuple[Placed, ...] = ()
-    site_nodes: tuple[SiteNodes, ...] = ()
-    blame: Blame | None = None
-    notes: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """The attributes as a dict of plain values; numbers may be infinite."""
-        return asdict(self)
 
 
 def check(
@@ -114,6 +61,8 @@ def check(
     whole: str | None = None,
     put_in: Sequence[PutIn] = (),
     inside: Inside = _NOTHING_KNOWN,
+    effort: Effort = _ONE_ROUND,
+    saving: Saving | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[Check, ...]:
     """Compare two models on the same inputs.
@@ -134,6 +83,8 @@ def check(
         whole: A provider that is required, and has to take every node of the second model.
         put_in: The nodes that were put in at each rewritten site, of which to tell where they ran.
         inside: What is known of the inside of both, besides names: to tell where a difference begins.
+        effort: How many rounds of inputs to try.
+        saving: Where to save an input on which the models differ; None for nowhere.
         progress: Called with what is being done now.
 
     Returns:
@@ -151,8 +102,10 @@ def check(
     if apart is not None:
         return tuple(Check(each.provider, "failed", True, reason=apart) for each in asked if each.required)
     limits = Limits(signed_zeros=signed_zeros, given=Given(atol, rtol), own=tol or {})
-    comparisons = [_Comparison(a, b, request, options, limits, exact, inside, progress) for request in asked]
-    return tuple(comparison.run(pairs, watch, put_in) for comparison in comparisons)
+    compared = (
+        _Comparison(a, b, request, options, limits, exact, inside, effort, saving, progress) for request in asked
+    )
+    return tuple(each.run(pairs, watch, put_in) for each in compared)
 
 
 @dataclass(frozen=True)
@@ -160,6 +113,7 @@ class _Original:
     """What the original does on a provider."""
 
     runner: Runner
+    options: InputOptions
     feeds: Feeds
     inside: list[Trial]
     outside: list[Trial]
@@ -168,6 +122,12 @@ class _Original:
     @property
     def deterministic(self) -> bool:
         return not any(each.unequal or each.lost or each.patterns for each in self.again)
+
+    def beside(self, model: Model, second: Runner) -> _Original:
+        """The same, with further inputs on which the second model is far from it."""
+        more = farthest(model, self.options, self.feeds, self.runner, second)
+        inside, outside = trials(self.runner, more)
+        return replace(self, inside=[*self.inside, *inside], outside=[*self.outside, *outside])
 
 
 @dataclass(frozen=True)
@@ -181,45 +141,66 @@ class _Comparison:
     limits: Limits
     exact: bool
     inside: Inside
+    effort: Effort
+    saving: Saving | None
     progress: Callable[[str], None] | None
 
     def run(self, pairs: Sequence[Pair], watch: Sequence[Watch], put_in: Sequence[PutIn]) -> Check:
         """Compare them, with each site alone, and see which units the inputs reach."""
         provider, required = self.request.provider, self.request.required
+        started = time.monotonic()
         self._tell()
         try:
-            original = self._original()
+            runner = open_runner(self.a, provider)
+            coverage = Coverage(self.a, provider, watch)
+            first = self._original(runner, self.options, coverage)
         except CannotRun as refusal:
             return Check(provider, "not_run", required, reason=refusal.reason)
-        alone = self._alone(pairs, original.feeds)
-        limits = self._limits(self.exact and original.deterministic)
+        alone = self._alone(pairs, first.feeds)
+        limits = self._limits(self.exact and first.deterministic)
         found = Check(
-            provider=original.runner.provider,
+            provider=first.runner.provider,
             status="failed",
             required=required,
-            sizes=original.feeds.sizes,
-            batches=len(original.inside),
-            deterministic=original.deterministic,
+            sizes=first.feeds.sizes,
+            deterministic=first.deterministic,
             pairs=alone,
             blame=of_pairs(alone),
         )
         self._tell()
         try:
             second = open_runner(self.b, provider)
-            explained = self._explained(original)
-            rows = judge(original.inside, original.runner.outputs, second, limits, explained)
-            rows, fused = self._without_fusion(original, second, rows, alone, explained)
-            patterns = outside_patterns(original.outside, second)
         except CannotRun as refusal:
-            return replace(found, reason=f"the first model runs, but the second does not: {refusal.reason}")
-        rows = tuple(replace(row, random=again.excess > 1) for row, again in zip(rows, original.again, strict=True))
-        spread, unseen = self._spread(watch, original)
-        status, reason = _verdict(rows, alone)
+            return replace(found, reason=_only_first(refusal))
+        rows: tuple[Output, ...] = ()
+        fused: tuple[str, ...] = ()
+        kinds: Counter[str] = Counter()
+        strange, seeds = NonFinite(), 0
+        try:
+            for original in self._rounds(first, coverage, started):
+                seeds += 1
+                original = original.beside(self.a, second)
+                kinds.update(trial.kind for trial in original.inside)
+                explained = self._explained(original)
+                others, fused = self._judged(original, second, limits, alone, explained, fused)
+                rows = tuple(map(merged, rows, others)) if rows else others
+                strange += nonfinite(self.a, self.b, original.inside, original.outside, second, original.feeds.drawn)
+                coverage.add(trial.feed for trial in original.inside)
+                if any(row.failure and not row.random for row in rows):
+                    break
+        except CannotRun as refusal:
+            return replace(found, reason=_only_first(refusal), failing=self._saved(original, second, limits))
+        found = replace(found, batches=kinds.total(), kinds=dict(kinds), seeds=seeds, spread=coverage.spreads())
+        expected = tuple(against_expected(original.feeds.expected, runner, second, limits))
+        status, reason = verdict(rows, alone, expected, nothing_finite(first.feeds))
         blame, unknown = self._blame(rows, original, second, limits, alone, explained)
-        outside = self._outside(rows, original.outside, patterns)
-        notes = (*_notes(rows, alone, original), *fused, *outside, *unseen, *unknown)
-        found = replace(found, status=status, reason=reason, spread=spread, blame=blame, notes=notes)
-        return _with_numbers(self._placed(found, second, put_in), rows)
+        told = *notes(rows, alone, original.deterministic), *fused, *strange.notes(), *coverage.notes(), *unknown
+        found = replace(
+            found, status=status, reason=reason, expected=expected, blame=blame, nonfinite=strange, notes=told
+        )
+        if any(row.failure and not row.random for row in rows):
+            found = replace(found, failing=self._saved(original, second, self.limits if fused else limits))
+        return with_numbers(self._placed(found, second, put_in), rows)
 
     def _placed(self, found: Check, second: Runner, put_in: Sequence[PutIn]) -> Check:
         """The check with where the nodes of the second model ran, and with its verdict where all had to run here."""
@@ -230,6 +211,40 @@ class _Comparison:
             return found
         reason = f"of {len(second.placed or ()):,} nodes of the second model others took {len(away):,}: {listed(away)}"
         return replace(found, status="not_run", reason=reason)
+
+    def _judged(
+        self,
+        original: _Original,
+        second: Runner,
+        limits: Limits,
+        alone: Sequence[PairResult],
+        explained: Sequence[Explained],
+        said: tuple[str, ...],
+    ) -> tuple[tuple[Output, ...], tuple[str, ...]]:
+        """How the second model compares on one round of inputs, and what else is to be said, after what was said."""
+        rows = judge(original.inside, original.runner.outputs, second, limits, explained)
+        rows, fused = self._without_fusion(original, second, rows, alone, explained)
+        rows = tuple(replace(row, random=again.excess > 1) for row, again in zip(rows, original.again, strict=True))
+        return rows, tuple(dict.fromkeys((*said, *fused)))
+
+    def _rounds(self, first: _Original, coverage: Coverage, started: float) -> Iterator[_Original]:
+        """The original on each round of inputs; a further one on which it does not run is left out."""
+        yield first
+        total = f" of {self.effort.seeds}" if self.effort.seeds else ""
+        for count, options in enumerate(further(self.options, first.feeds, self.effort, started), 2):
+            self._tell(f", seed {count}{total}")
+            try:
+                original = self._original(first.runner, options, coverage)
+            except CannotRun:
+                continue
+            yield original
+
+    def _saved(self, original: _Original, second: Runner, limits: Limits) -> Failing | None:
+        if self.saving is None:
+            return None
+        self._tell(", making a failing input small")
+        failure = Failure(self.a, self.b, original.runner, second, limits, original.deterministic)
+        return failure.saved(original.inside, self.saving)
 
     def _without_fusion(
         self,
@@ -293,12 +308,11 @@ class _Comparison:
             return ()
         return steps(self.a, self.b, self.request.provider, original.inside, self.options.seed)
 
-    def _original(self) -> _Original:
-        runner = open_runner(self.a, self.request.provider)
-        feeds = draw(self.a, self.options, runner)
+    def _original(self, runner: Runner, options: InputOptions, coverage: Coverage) -> _Original:
+        feeds = harder(self.a, options, runner, draw(self.a, options, runner), coverage.probe)
         inside, outside = trials(runner, feeds)
         again = repeats(inside[0], runner.run(inside[0].feed), runner.outputs, self.limits)
-        return _Original(runner, feeds, inside, outside, again)
+        return _Original(runner, options, feeds, inside, outside, again)
 
     def _alone(self, pairs: Sequence[Pair], feeds: Feeds) -> tuple[PairResult, ...]:
         known = cache(lambda: infer(self.a, feeds.sizes))
@@ -309,82 +323,6 @@ class _Comparison:
             results.append(compare_pair(pair, self.request.provider, limits, known, self.options.seed))
         return tuple(results)
 
-    def _spread(self, watch: Sequence[Watch], original: _Original) -> tuple[tuple[Spread, ...], tuple[str, ...]]:
-        try:
-            return spreads(self.a, self.request.provider, watch, [trial.feed for trial in original.inside]), ()
-        except CannotRun as refusal:
-            return (), (f"which units saw both sides of zero is not known: {refusal.reason}",)
 
-    def _outside(self, rows: Sequence[Output], outside: Sequence[Trial], patterns: int) -> tuple[str, ...]:
-        """What is said of differences where nothing is promised."""
-        count = patterns + sum(row.difference.patterns for row in rows)
-        copied = (
-            "; all numbers are for a copy with 0 in place of what is not finite, made small enough" if outside else ""
-        )
-        if not count:
-            line = f"{len(outside)} of the batches are not finite or overflow the original"
-            return (line + copied,) if outside else ()
-        line = (
-            f"where inputs are not finite or overflow the original, {count} elements differ in NaN or infinity: "
-            "outside of what a form promises, not counted as a failure"
-        )
-        models = (self.a.proto, self.b.proto)
-        if self.request.provider == "cpu" and release() < _PRELU_KEEPS_INFINITY and any(map(_has_prelu, models)):
-            line += "; this ONNX Runtime gives NaN for PRelu(±inf), as all before 1.27 do"
-        return (line + copied,)
-
-
-def _has_prelu(proto: ModelProto) -> bool:
-    return any(node.op_type == "PRelu" for node in proto.graph.node)
-
-
-def _verdict(rows: Sequence[Output], alone: Sequence[PairResult]) -> tuple[Status, str | None]:
-    random = next((row for row in rows if row.random), None)
-    failed = next((row for row in rows if row.failure and not row.random), None)
-    if failed is not None:
-        return "failed", f"output '{failed.name}' {failed.failure}"
-    site = next((each for each in alone if each.status == "failed"), None)
-    if site is not None:
-        return "failed", f"site '{site.node}' {site.reason}"
-    if random is not None:
-        return "not_run", f"the original is random: run twice, it gives output '{random.name}' in two ways"
-    void = next((row for row in rows if not row.difference.compared), None)
-    if void is not None:
-        what = "is empty" if 0 in void.shape else "of the original is NaN or infinite"
-        return "not_run", f"output '{void.name}' {what} on all inputs that were tried, so nothing was compared"
-    return "passed", None
-
-
-def _notes(rows: Sequence[Output], alone: Sequence[PairResult], original: _Original) -> Iterator[str]:
-    if not original.deterministic:
-        yield "the original is not deterministic: run twice on the same inputs, its bits differ"
-    blind = [f"'{row.name}'" for row in rows if not row.shows]
-    if blind:
-        which = "no output" if len(blind) == len(rows) else ", ".join(blind)
-        shows = "can show" if len(blind) == len(rows) else "can hardly show"
-        why = "saturated, the same whatever comes in, no float, or moved by a percent by rounding alone"
-        yield f"{which} {shows} a difference: {why}"
-    left_out = [each for each in alone if each.status == "not_run"]
-    if left_out:
-        yield f"site '{left_out[0].node}' was not compared alone{_and(len(left_out) - 1)}: {left_out[0].reason}"
-
-
-def _and(more: int) -> str:
-    return f" (nor {more} more)" if more else ""
-
-
-def _with_numbers(found: Check, rows: tuple[Output, ...]) -> Check:
-    """The check with what is largest over its outputs."""
-    compared = [row.difference for row in rows if row.difference.compared]
-    rels = [each.max_rel for each in compared if each.max_rel is not None]
-    worst = max((row for row in rows if not row.equal), key=lambda row: row.difference.excess, default=None)
-    return replace(
-        found,
-        outputs=rows,
-        max_abs=max((each.max_abs for each in compared), default=None),
-        max_rel=max(rels, default=None),
-        max_ulp=max((each.max_ulp for each in compared), default=None),
-        tolerance=worst.tolerance if worst is not None else None,
-        rounding=worst.rounding if worst is not None else None,
-        zero_signs=sum(each.zero_signs for each in compared),
-    )
+def _only_first(refusal: CannotRun) -> str:
+    return f"the first model runs, but the second does not: {refusal.reason}"

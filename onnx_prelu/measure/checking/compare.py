@@ -144,13 +144,13 @@ def compare(
     return replace(found, where=worst, allowed=float(allowed[worst]))
 
 
-def patterns(a: NDArray[Any], b: NDArray[Any]) -> int:
-    """In how many elements NaN and the infinities of two float arrays do not coincide."""
+def otherwise(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where NaN and the infinities of two arrays of one shape do not coincide."""
     if not is_float(a.dtype):
-        return 0
+        return np.zeros(a.shape, bool)
     wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
     outside = ~(np.isfinite(wide_a) & np.isfinite(wide_b))
-    return int(np.sum(outside & ~_same_pattern(wide_a, wide_b)))
+    return np.asarray(outside & ~_same_pattern(wide_a, wide_b))
 
 
 def _compare_equal(a: NDArray[Any], b: NDArray[Any]) -> Difference:

@@ -15,7 +15,7 @@ from ..providers.runner import Runner
 from .compare import Difference, compare, magnitude
 from .rounding.allowed import Allowed, Explained
 from .tolerance import Given, Tolerance, tolerance
-from .trials import Trial
+from .trials import ORDINARY, Trial
 
 _FEW = 3  # different values in all of an output, at most, where it is saturated ...
 _SAMPLE = 4096  # ... looked for among its first elements
@@ -145,6 +145,7 @@ def _compared(
 ) -> tuple[Output, ...]:
     """The outputs, with those that are rounded held to what is allowed of them; nothing is where they are equal."""
     scales = _scales(trials)
+    ordinary = [trial for trial in trials if trial.kind in ORDINARY] or trials  # extremes get out of any saturation
     rows = []
     for at, name in enumerate(names):
         own = [None] * len(trials) if allowed is None or at not in rounded else [row[at] for row in allowed]
@@ -153,14 +154,27 @@ def _compared(
         for trial, values, rounding in zip(trials, made, own, strict=True):
             a, b, scale = trial.expected[at], values[at], scales[trial.group][at]
             if a.shape != b.shape or a.dtype != b.dtype:
-                reshaped = f"is {b.dtype}{shape_text(b.shape)} instead of {a.dtype}{shape_text(a.shape)}"
+                reshaped = reshaped or f"is {b.dtype}{shape_text(b.shape)} instead of {a.dtype}{shape_text(a.shape)}"
                 continue
             rounding = rounding if by_rounding else None
-            blurred |= rounding is not None and bool(np.median(rounding) > _BLURRED * scale)
+            if rounding is not None and trial.kind in ORDINARY:
+                blurred |= bool(np.median(rounding) > _BLURRED * scale)
             found += compare(a, b, limits.tolerance(name, a.dtype), scale, rounding)
-        row = _output(name, [trial.expected[at] for trial in trials], found, reshaped, limits, by_rounding)
+        row = _output(name, [trial.expected[at] for trial in ordinary], found, reshaped, limits, by_rounding)
         rows.append(replace(row, shows=row.shows and not blurred))
     return tuple(rows)
+
+
+def merged(one: Output, other: Output) -> Output:
+    """How an output compares over what two judgements saw, and what is allowed where it comes nearest to that."""
+    nearer = max(one, other, key=lambda row: (row.failure is not None, not row.equal, row.difference.excess))
+    return replace(
+        nearer,
+        difference=one.difference + other.difference,
+        shows=one.shows or other.shows,
+        random=one.random or other.random,
+        failure=one.failure or other.failure,
+    )
 
 
 def repeats(trial: Trial, again: Sequence[NDArray[Any]], names: Sequence[str], limits: Limits) -> list[Difference]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
-import ml_dtypes
 import numpy as np
-from numpy.typing import NDArray
 
 from ...graph.model import Model
 from ...graph.types import TensorType
 from ..inputs.draw import Feed, Feeds
 from ..inputs.dtypes import is_float, numpy_dtype
+from ..inputs.magnitudes import large, mixed, ordinary, signed, tiny
 from ..inputs.sizes import Open, Shape, candidates, fixed
 from ..inputs.spec import InputSpec, specs
 from ..providers.runtime import CannotRun, Runner, open_runner
@@ -25,7 +24,6 @@ Known = Callable[[], Mapping[str, TensorType]]
 
 _MANY = 16  # of each open dimension, where that stays small
 _SMALL = 1 << 18  # elements
-_ZEROS = 1 / 16
 _WHOLE = 100  # integers go up to here: further, products would leave small types
 
 
@@ -155,36 +153,14 @@ def _sizes(wanted: Sequence[InputSpec], known: Known) -> Iterator[dict[str, Shap
 
 def _batches(wanted: Sequence[InputSpec], sizes: Mapping[str, Shape], seed: int) -> Iterator[Feed]:
     """One batch a kind of magnitude: among large values, an error in small ones would not show."""
-    for which, magnitudes in enumerate((_ordinary, _tiny, _large, _mixed)):
+    for which, magnitudes in enumerate((ordinary, tiny, large, mixed)):
         rng = np.random.default_rng([seed, which])
         feed = {}
         for spec in wanted:
             dtype, shape = numpy_dtype(spec.dtype), sizes[spec.name]
             if is_float(dtype):
-                drawn = magnitudes(dtype, shape, rng) * rng.choice((-1.0, 1.0), shape)
-                feed[spec.name] = np.asarray(np.where(rng.random(shape) < _ZEROS, 0.0, drawn), dtype)
+                feed[spec.name] = signed(magnitudes, dtype, shape, rng)
             else:
                 least = 0 if dtype.kind in "ub" else -_WHOLE
                 feed[spec.name] = np.asarray(rng.integers(least, 2 if dtype.kind == "b" else _WHOLE, shape), dtype)
         yield feed
-
-
-def _ordinary(_dtype: np.dtype[Any], shape: Shape, rng: np.random.Generator) -> NDArray[np.float64]:
-    return np.asarray(np.abs(rng.standard_normal(shape)))
-
-
-def _tiny(dtype: np.dtype[Any], shape: Shape, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Around 1e-6, and every second one below the normal range."""
-    least = float(ml_dtypes.finfo(dtype).smallest_subnormal)
-    return np.where(rng.random(shape) < 0.5, 1e-6 * _ordinary(dtype, shape, rng), least * rng.integers(1, 64, shape))
-
-
-def _large(dtype: np.dtype[Any], shape: Shape, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Around 1e4; around 100 in float16, which ends at 65504."""
-    size: float = min(1e4, float(ml_dtypes.finfo(dtype).max) ** 0.5 / 2.5)
-    return size * _ordinary(dtype, shape, rng)
-
-
-def _mixed(dtype: np.dtype[Any], shape: Shape, rng: np.random.Generator) -> NDArray[np.float64]:
-    kinds = [kind(dtype, shape, rng) for kind in (_ordinary, _tiny, _large)]
-    return np.asarray(np.choose(rng.integers(0, len(kinds), shape), kinds))

@@ -6,8 +6,8 @@ be reported, and a tame one is judged in its place, so that something is verifie
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from ..inputs.draw import Feed, Feeds
 from ..inputs.dtypes import is_float
-from ..providers.runner import Runner
-from .compare import patterns
+from ..providers.runner import CannotRun, Runner
+
+ORDINARY = frozenset({"given", "random"})
+"""Kinds of inputs that a model has to run on."""
 
 _STEP = 1 / 8  # an overflowing batch is made smaller by this factor, again and again
 _STEPS = 12
@@ -30,11 +32,13 @@ class Trial:
         feed: The inputs.
         expected: The original's outputs.
         group: What the inputs have in common in scale: outputs of one group have magnitudes that compare.
+        kind: What kind of inputs these are, as :class:`~..inputs.draw.Feeds` tells.
     """
 
     feed: Feed
     expected: list[NDArray[Any]]
     group: tuple[float, float]
+    kind: str = "random"
 
 
 def trials(runner: Runner, feeds: Feeds) -> tuple[list[Trial], list[Trial]]:
@@ -48,12 +52,18 @@ def trials(runner: Runner, feeds: Feeds) -> tuple[list[Trial], list[Trial]]:
         The trials to judge by, and those outside of what is promised, which stand among the first in tame form.
 
     Raises:
-        CannotRun: The original does not run on a batch.
+        CannotRun: The original does not run on a batch that is given or random. Of the other kinds, what it does not
+            run on is left out.
     """
     inside: list[Trial] = []
     outside: list[Trial] = []
-    for batch, scale in zip(feeds.batches, feeds.scales, strict=True):
-        first = Trial(batch, runner.run(batch), (scale, 1.0))
+    for batch, scale, kind in zip(feeds.batches, feeds.scales, feeds.trial_kinds(), strict=True):
+        try:
+            first = Trial(batch, runner.run(batch), (scale, 1.0), kind)
+        except CannotRun:
+            if kind in ORDINARY:
+                raise
+            continue
         tame = _tame(runner, first, feeds.drawn)
         inside.append(tame)
         if tame is not first:
@@ -61,33 +71,25 @@ def trials(runner: Runner, feeds: Feeds) -> tuple[list[Trial], list[Trial]]:
     return inside, outside
 
 
-def outside_patterns(outside: Sequence[Trial], runner: Runner) -> int:
-    """In how many elements a model differs in NaN and infinities from what the original gives on such trials.
-
-    Raises:
-        CannotRun: The model does not run on a trial.
-    """
-    pairs = ((a, b) for trial in outside for a, b in zip(trial.expected, runner.run(trial.feed), strict=True))
-    return sum(patterns(a, b) for a, b in pairs if a.shape == b.shape)
-
-
 def _tame(runner: Runner, trial: Trial, drawn: frozenset[str]) -> Trial:
     """The trial itself if all is finite, else one like it: NaN and infinite inputs 0, drawn ones small enough."""
-    if not _finite(trial.feed.values()):
+    if not all_finite(trial.feed.values()):
         feed = {name: _finite_part(value) for name, value in trial.feed.items()}
-        trial = Trial(feed, runner.run(feed), trial.group)
-    if _finite(trial.expected) or not drawn:
+        trial = replace(trial, feed=feed, expected=runner.run(feed))
+    if all_finite(trial.expected) or not drawn:
         return trial
     smaller = trial
     for _ in range(_STEPS):
         feed = {name: _scaled(value, _STEP) if name in drawn else value for name, value in smaller.feed.items()}
-        smaller = Trial(feed, runner.run(feed), (trial.group[0], smaller.group[1] * _STEP))
-        if _finite(smaller.expected):
+        group = (trial.group[0], smaller.group[1] * _STEP)
+        smaller = replace(trial, feed=feed, expected=runner.run(feed), group=group)
+        if all_finite(smaller.expected):
             return smaller
     return trial  # NaN or infinite whatever comes in: those elements are left out, one by one
 
 
-def _finite(arrays: Iterable[NDArray[Any]]) -> bool:
+def all_finite(arrays: Iterable[NDArray[Any]]) -> bool:
+    """True where no float is NaN or infinite."""
     return all(bool(np.isfinite(array).all()) for array in arrays if is_float(array.dtype))
 
 

@@ -1,10 +1,9 @@
-"""Inputs that the user gives, as an npz file or as arrays."""
+"""Inputs that the user gives: arrays, files, folders of them."""
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +11,63 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import BadInput
+from .arrays import read_npz
 from .dtypes import numpy_dtype, type_name
+from .folders import Found, read_folder
 from .spec import InputSpec, shape_text
 
 
-def given(source: Path | Mapping[str, NDArray[Any]], wanted: tuple[InputSpec, ...]) -> dict[str, NDArray[Any]]:
+@dataclass(frozen=True)
+class DataSet:
+    """Values for inputs that belong together.
+
+    Attributes:
+        name: Where they are from, to tell several apart.
+        inputs: Arrays by input. One that is not there is drawn.
+        outputs: What should come out, in the order of the model's outputs; None where nothing is known of that.
+    """
+
+    name: str = ""
+    inputs: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    outputs: tuple[NDArray[Any], ...] | None = None
+
+
+def data_sets(
+    source: Path | Mapping[str, NDArray[Any]], wanted: tuple[InputSpec, ...], outputs: int
+) -> tuple[DataSet, ...]:
     """The arrays that the user gives, each of the type and rank that its input has, nothing converted.
 
     Args:
-        source: An npz file, or arrays by input.
-        wanted: The model's inputs. One that is not given is drawn.
+        source: An npz file; a folder as :func:`~.folders.read_folder` takes it; or arrays by input.
+        wanted: The model's inputs.
+        outputs: How many outputs the model has.
 
     Raises:
-        BadInput: The file cannot be read, or an array's name, type or shape is not that of an input.
+        BadInput: The data cannot be read, an array's name, type or shape is not that of an input, or the data sets
+            have not all the same inputs.
     """
-    arrays, where = opened(source)
+    found = _found(source, wanted, outputs)
     by_name = {spec.name: spec for spec in wanted}
-    return {name: _fitting(value, name, by_name, where) for name, value in arrays.items()}
+    for each in found[1:]:
+        for name in each.inputs.keys() ^ found[0].inputs.keys():
+            raise BadInput(
+                f"only one of this and {found[0].name} holds '{name}'", where=each.where, todo="give all in all"
+            )
+    return tuple(
+        DataSet(
+            each.name,
+            {name: _fitting(value, name, by_name, each.where) for name, value in each.inputs.items()},
+            each.outputs,
+        )
+        for each in found
+    )
+
+
+def _found(source: Path | Mapping[str, NDArray[Any]], wanted: tuple[InputSpec, ...], outputs: int) -> list[Found]:
+    if isinstance(source, Path) and source.is_dir():
+        return read_folder(source, wanted, outputs)
+    arrays, where = opened(source)
+    return [Found(where, where, arrays)]
 
 
 def opened(source: Path | Mapping[str, NDArray[Any]]) -> tuple[dict[str, NDArray[Any]], str]:
@@ -38,23 +77,8 @@ def opened(source: Path | Mapping[str, NDArray[Any]]) -> tuple[dict[str, NDArray
         BadInput: The file cannot be read.
     """
     where = f"--inputs {source}" if isinstance(source, Path) else "the given inputs"
-    arrays = _read(source, where) if isinstance(source, Path) else source
+    arrays = read_npz(source, where) if isinstance(source, Path) else source
     return {name: np.asarray(value) for name, value in arrays.items()}, where
-
-
-def _read(path: Path, where: str) -> dict[str, NDArray[Any]]:
-    todo = "name a file that numpy.savez wrote, with an array for each input"
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        if not isinstance(loaded, np.lib.npyio.NpzFile):
-            raise BadInput("holds one array without a name", where=where, todo=todo)
-        with loaded:
-            return {name: loaded[name] for name in loaded.files}
-    except OSError as error:
-        raise BadInput(f"cannot be read ({error.strerror or 'it is cut short'})", where=where, todo=todo) from None
-    except (EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        what = "holds pickled objects" if "Object arrays" in str(error) else "is no npz file"
-        raise BadInput(what, where=where, todo=todo) from None
 
 
 def known(name: str, wanted: Mapping[str, InputSpec], where: str) -> InputSpec:

@@ -112,3 +112,42 @@ def candidates(known: Mapping[str, Open]) -> Iterator[dict[str, Shape]]:
 def _filled(shape: Open, rank: int, first: int, size: int) -> Shape:
     shape = (None,) * rank if shape is None else shape
     return tuple((size if axis else first) if d is None else d for axis, d in enumerate(shape))
+
+
+def others(
+    wanted: tuple[InputSpec, ...], known: Mapping[str, Open], sizes: Mapping[str, Shape]
+) -> Iterator[dict[str, Shape]]:
+    """Sizes beside those that a model ran at: a batch of 1, one of 3, and odd sizes of what else is open.
+
+    Dimensions of one name keep one size. What is fixed stays.
+
+    Args:
+        wanted: The model's inputs.
+        known: Their shapes as far as anything fixes them.
+        sizes: Their shapes as they ran.
+
+    >>> spec = InputSpec("x", 1, ("N", 3, "H"))
+    >>> [size["x"] for size in others((spec,), {"x": (None, 3, None)}, {"x": (1, 3, 4)})]
+    [(3, 3, 4), (1, 3, 9)]
+    """
+    first = {spec.shape[0] for spec in wanted if spec.shape and isinstance(spec.shape[0], str)}
+
+    def changed(spec: InputSpec, batch: int | None, scale: int, more: int) -> Shape:
+        ran = sizes[spec.name]
+        open_, names = (shape or (None,) * len(ran) for shape in (known[spec.name], spec.shape))
+        shape = []
+        for axis, size in enumerate(ran):
+            if open_[axis] is not None:
+                shape.append(size)
+            elif axis == 0 or names[axis] in first:
+                shape.append(batch or size)
+            else:
+                shape.append(scale * size + more)
+        return tuple(shape)
+
+    tried = [dict(sizes)]
+    for batch, scale, more in ((1, 1, 0), (3, 1, 0), (None, 2, 1)):
+        other = {spec.name: changed(spec, batch, scale, more) for spec in wanted}
+        if other not in tried and sum(math.prod(shape) for shape in other.values()) <= _LARGEST:
+            tried.append(other)
+            yield other

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .dtypes import is_float
+from .ranges import Range
 
 SCALES = (1.0, 30.0, 1e-3, 1e3)
 """Standard deviations that batches are drawn with. Most models were trained on inputs of the first."""
@@ -18,7 +19,12 @@ _WORDS = ("", "a", "text", "ONNX")
 
 
 def values(
-    dtype: np.dtype[Any], shape: tuple[int, ...], scale: float, which: int, rng: np.random.Generator
+    dtype: np.dtype[Any],
+    shape: tuple[int, ...],
+    scale: float,
+    which: int,
+    rng: np.random.Generator,
+    within: Range | None = None,
 ) -> NDArray[Any]:
     """An array for one input of one batch.
 
@@ -32,7 +38,18 @@ def values(
         scale: The standard deviation of floats, as far as the type holds it.
         which: Which batch of this scale it is.
         rng: Where the randomness comes from.
+        within: The range that the values may have. What stands for scale 1 is spread over it then, and larger scales
+            are its two ends.
     """
+    if within is not None and scale >= 1:
+        return (within.middle if scale == 1 else within.corners)(dtype, shape, rng)
+    drawn = _free(dtype, shape, scale, which, rng)
+    return drawn if within is None else within.kept(drawn, dtype)
+
+
+def _free(
+    dtype: np.dtype[Any], shape: tuple[int, ...], scale: float, which: int, rng: np.random.Generator
+) -> NDArray[Any]:
     if dtype.kind == "O":
         return np.asarray(rng.choice(np.array(_WORDS, object), shape), object)
     if not is_float(dtype):

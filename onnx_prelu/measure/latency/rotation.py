@@ -24,7 +24,9 @@ def rotation(feeds: Feeds, seed: int) -> list[Feed]:
     rng = np.random.default_rng(seed)
     return [
         {
-            name: values(array.dtype, array.shape, SCALES[0], 0, rng) if name in feeds.drawn else array
+            name: values(array.dtype, array.shape, SCALES[0], 0, rng, feeds.ranges.get(name))
+            if name in feeds.drawn
+            else array
             for name, array in feeds.batches[0].items()
         }
         for _ in range(_INPUTS if feeds.drawn else 1)

@@ -33,6 +33,7 @@ from ....graph.types import infer
 from ...costs.macs import macs
 from ...inputs.draw import Feed
 from ...inputs.dtypes import is_float
+from ...inputs.extremes import EXTREMES
 from ...providers.names import short
 from ...providers.runtime import CannotRun, open_runner
 from ..trials import Trial
@@ -95,22 +96,24 @@ def steps(a: Model, b: Model, provider: str, trials: Sequence[Trial], seed: int)
     names = [output.name for output in a.proto.graph.output]
     times = often(expected[0])
     first = cache(lambda times: measured(a, provider, feeds, seed, times, expected))
+    least = _least(trials)
 
-    def alone() -> Allowed:
-        return [
-            [explained(own[name], own[name], value) for name, value in zip(names, values, strict=True)]
-            for own, values in zip(first(_TIMES), expected, strict=True)
-        ]
-
-    def together() -> Allowed:
-        second = measured(b, provider, feeds, seed, times)
+    def of(firsts: Iterable[dict[str, Measured]], seconds: Iterable[dict[str, Measured]]) -> Allowed:
         return [
             [
-                explained(few[name].or_more(many[name]), other[name], value)
-                for name, value in zip(names, values, strict=True)
+                explained(one[name], two[name], value, known)
+                for name, value, known in zip(names, values, own, strict=True)
             ]
-            for few, many, other, values in zip(first(_TIMES), first(times), second, expected, strict=True)
+            for one, two, values, own in zip(firsts, seconds, expected, least, strict=True)
         ]
+
+    def alone() -> Allowed:
+        return of(first(_TIMES), first(_TIMES))
+
+    def together() -> Allowed:
+        pairs = zip(first(_TIMES), first(times), strict=True)
+        more = ({name: few[name].or_more(many[name]) for name in names} for few, many in pairs)
+        return of(more, measured(b, provider, feeds, seed, times))
 
     return cache(alone), cache(together)
 
@@ -147,28 +150,42 @@ def measured(
     ]
 
 
-def explained(first: Measured, second: Measured, expected: Array) -> Array | None:
+def _least(trials: Sequence[Trial]) -> list[list[float]]:
+    """For each trial and output, what its largest value is off by when it is stored: nothing is known better.
+
+    Extremes, of denormals say, are as large as what they are drawn to compare with: below the normal range rounding is
+    no share of a value, so moving weights does not tell of it.
+    """
+    own = [[_stored(value) for value in trial.expected] for trial in trials]
+    groups: dict[tuple[float, float], list[float]] = {}
+    for trial, least in zip(trials, own, strict=True):
+        groups[trial.group] = list(map(max, groups.get(trial.group, least), least))
+    return [groups[trial.group] if trial.kind in EXTREMES else least for trial, least in zip(trials, own, strict=True)]
+
+
+def explained(first: Measured, second: Measured, expected: Array, least: float | None = None) -> Array | None:
     """The largest |a − b| that passes, element by element.
 
     Args:
         first: Of the original.
         second: Of the other model.
         expected: What the original computes.
+        least: What nothing of it is known better than; None for what its largest value is off by when it is stored.
 
     Returns:
         NaN or infinite where neither measure tells, and None where none tells anything of the output.
     """
-    return _smaller(
-        _larger(first.bound, second.bound, expected),
-        _larger(first.moved, second.moved, expected),
-    )
-
-
-def _larger(first: Array | None, second: Array | None, expected: Array) -> Array | None:
-    """The larger one of two models' measures, the second's up to a multiple of the largest of the first's."""
-    if first is None or not is_float(expected.dtype):
+    if not is_float(expected.dtype):
         return None
-    first = np.maximum(first, _stored(expected))
+    least = _stored(expected) if least is None else least
+    return _smaller(_larger(first.bound, second.bound, least), _larger(first.moved, second.moved, least))
+
+
+def _larger(first: Array | None, second: Array | None, least: float) -> Array | None:
+    """The larger one of two models' measures, the second's up to a multiple of the largest of the first's."""
+    if first is None:
+        return None
+    first = np.maximum(first, least)
     if second is None or second.shape != first.shape:
         return first
     most = _CAP * float(np.max(first, where=np.isfinite(first), initial=0.0))
@@ -176,7 +193,9 @@ def _larger(first: Array | None, second: Array | None, expected: Array) -> Array
 
 
 def _stored(expected: Array) -> float:
-    """What the largest value of an output is off by when it is stored: nothing of it is known better."""
+    """What the largest value of an output is off by when it is stored; 0 of what is no float."""
+    if not is_float(expected.dtype):
+        return 0.0
     size = np.abs(expected.astype(np.float64))
     return unit(expected.dtype) * float(np.max(size, where=np.isfinite(size), initial=0.0))
 

@@ -1,0 +1,125 @@
+"""An input that fails made small: fewer samples, more zeros, small numbers, as long as it still fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .dtypes import is_float
+from .spec import InputSpec
+
+Feed = dict[str, NDArray[Any]]
+
+_HALVINGS = 32
+
+
+class _Search:
+    """The smallest input that failed so far."""
+
+    def __init__(self, feed: Feed, fails: Callable[[Feed], bool], most: int) -> None:
+        self.feed = feed
+        self._fails = fails
+        self._left = most
+
+    @property
+    def spent(self) -> bool:
+        return self._left <= 0
+
+    def take(self, feed: Feed) -> bool:
+        """Try a smaller input, and keep it if it still fails."""
+        if self.spent:
+            return False
+        self._left -= 1
+        if not self._fails(feed):
+            return False
+        self.feed = feed
+        return True
+
+
+def minimised(feed: Feed, wanted: tuple[InputSpec, ...], fails: Callable[[Feed], bool], most: int = 400) -> Feed:
+    """A small input that still fails.
+
+    First entries of the batch are dropped where the model leaves their number open, then elements are set to 0, large
+    groups first, then all is halved. Nothing is random, and no gradient is needed.
+
+    Args:
+        feed: An input that fails.
+        wanted: The model's inputs.
+        fails: Whether an input fails.
+        most: How many inputs to try at most.
+    """
+    search = _Search(feed, fails, most)
+    _drop(search, [spec.name for spec in wanted if _open_batch(spec)])
+    for spec in wanted:
+        _zero(search, spec.name)
+    _halve(search)
+    return search.feed
+
+
+def _open_batch(spec: InputSpec) -> bool:
+    return spec.shape is not None and len(spec.shape) > 0 and not isinstance(spec.shape[0], int)
+
+
+def _drop(search: _Search, names: list[str]) -> None:
+    """Keep one half of the batch or the other, until neither fails alone."""
+    if not names or len({len(search.feed[name]) for name in names}) > 1:
+        return
+    while (size := len(search.feed[names[0]])) > 1:
+        halves = (slice(0, size // 2), slice(size // 2, size))
+        if not any(
+            search.take({name: value[half] if name in names else value for name, value in search.feed.items()})
+            for half in halves
+        ):
+            return
+
+
+def _zero(search: _Search, name: str) -> None:
+    """Set runs of elements to 0: all, then halves, then quarters, of what is not 0 yet."""
+    if search.feed[name].dtype.kind == "O":
+        return
+    pieces = 1
+    while not search.spent:
+        left = np.flatnonzero(search.feed[name])
+        if not len(left):
+            return
+        for piece in np.array_split(left, min(pieces, len(left))):
+            search.take({**search.feed, name: _without(search.feed[name], piece)})
+        if pieces >= len(left):
+            return
+        pieces *= 2
+
+
+def _without(value: NDArray[Any], elements: NDArray[np.intp]) -> NDArray[Any]:
+    copy = value.copy(order="C")
+    copy.reshape(-1)[elements] = 0
+    return copy
+
+
+def _halve(search: _Search) -> None:
+    """Halve magnitudes above 1, and keep few digits, as long as it still fails."""
+    for make in (_halved, _whole):
+        for feed in make(search):
+            if not search.take(feed):
+                break
+
+
+def _halved(search: _Search) -> Iterator[Feed]:
+    for _ in range(_HALVINGS):
+        if all(float(np.max(np.abs(value), initial=0)) <= 1 for value in _floats(search.feed).values()):
+            return
+        halves = {name: np.asarray(value / 2, value.dtype) for name, value in _floats(search.feed).items()}
+        yield {**search.feed, **halves}
+
+
+def _whole(search: _Search) -> Iterator[Feed]:
+    yield {
+        **search.feed,
+        **{name: np.asarray(np.rint(value), value.dtype) for name, value in _floats(search.feed).items()},
+    }
+
+
+def _floats(feed: Feed) -> Feed:
+    return {name: value for name, value in feed.items() if is_float(value.dtype)}
