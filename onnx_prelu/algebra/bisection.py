@@ -18,7 +18,7 @@ from .symbolic import Layer, symbolic
 MOST_INPUTS = 8
 """How many inputs may be cut."""
 
-PIECES = 2048
+PIECES = 1024
 """Into how many pieces the box is cut at most."""
 
 _TOGETHER = 64  # pieces that are bounded at once
