@@ -1,7 +1,7 @@
 """Bounds by cutting the box of the inputs in two, and again, where a half says more than the whole.
 
-For few inputs only: each cut halves one of them. A unit is decided where it is decided in every piece. One that fires at
-the middle of a piece is not dead, one that is below 0 at another is not always on: for those nothing is cut any more.
+For few inputs only: each cut halves one of them. A unit is decided where it is decided in every piece. One that fires
+at the middle of a piece is not dead, one that is below 0 at another is not always on: for those, nothing is cut.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _halves(boxes: Box, first: Layer) -> Box:
 
 
 def _middle(layers: Sequence[Layer], boxes: Box) -> Array:
-    """z of the last layer at the middle of each box, roughly: what is seen there only ends the search."""
+    """What the last layer makes at the middle of each box, roughly: what is seen there only ends the search."""
     value = (boxes.low + boxes.high) / 2
     for number, layer in enumerate(layers):
         if number:

@@ -1,13 +1,14 @@
 """Bounds along a chain of linear layers and PReLUs that keep in mind what its units have in common.
 
-An interval forgets that two units read the same inputs. Here each unit of a layer is bounded by a linear function of the
-layer before, and that by one of the layer before it, down to the inputs, whose box then bounds the whole (CROWN: Zhang et
-al., Efficient Neural Network Robustness Certification with General Activation Functions, 2018). Between the ends of an
-interval [l, u] around 0, PReLU lies on one side of the chord through its ends, and on the other of a line through 0.
+An interval forgets that two units read the same inputs. Here each unit of a layer is bounded by a linear function of
+the layer before, and that by one of the layer before it, down to the inputs, whose box then bounds the whole (CROWN:
+Zhang et al., Efficient Neural Network Robustness Certification with General Activation Functions, 2018). Between the
+ends of an interval [l, u] around 0, PReLU lies on one side of the chord through its ends, and on the other of a line
+through 0.
 
-What is computed at each layer is the real value plus something within the allowance of :mod:`bounds`; it is carried along
-as one more input. The float64 arithmetic here is held to account at the end: its roundings are at most γ of the sum of
-the absolute values of all terms.
+What is computed at each layer is the real value plus something within the allowance of :mod:`bounds`; it is carried
+along as one more input. The float64 arithmetic here is held to account at the end: its roundings are at most γ of the
+sum of the absolute values of all terms.
 """
 
 from __future__ import annotations

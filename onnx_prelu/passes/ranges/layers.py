@@ -99,4 +99,3 @@ def _affine(draft: Draft, node: Node, units: int) -> tuple[Array, Array, Array]:
     (value,) = values
     one, nothing = np.ones(units), np.zeros(units)
     return (value, nothing, nothing) if node.op == "Mul" else (one, value, np.abs(value))
-

@@ -105,14 +105,18 @@ def _relu(read: Read) -> Box | None:
 def _sloped(read: Read) -> Box | None:
     """PRelu and LeakyRelu of a constant slope."""
     x = read.box(0)
-    if read.node.op == "PRelu":
-        slope = read.constant(1) if read.draft.opset >= 7 else None
-    else:
-        slope = np.float64(np.float32(read.attributes.get("alpha", 0.01)))
+    slope = sloped_by(read)
     if x is None or slope is None or read.rounding is None:
         return None
     low, high, slopes = np.broadcast_arrays(x.low, x.high, slope)
     return activated(Box(low, high), slopes, read.rounding)
+
+
+def sloped_by(read: Read) -> Array | None:
+    """The constant slope of a PRelu or a LeakyRelu, as it broadcasts to x; None where it is none."""
+    if read.node.op == "LeakyRelu":
+        return np.asarray(np.float32(read.attributes.get("alpha", 0.01)), np.float64)
+    return read.constant(1) if read.node.op == "PRelu" and read.draft.opset >= 7 else None
 
 
 def _abs(read: Read) -> Box | None:
@@ -211,18 +215,16 @@ def _cast(read: Read) -> Box | None:
     source = read.draft.dtype(read.node.inputs[0])
     x = read.box(0)
     if x is None and source in _SMALL:
-        info = np.iinfo(_SMALL[source])
-        x = everywhere(float(info.min), float(info.max))
-    elif x is None and source == onnx.TensorProto.BOOL:
-        x = everywhere(0.0, 1.0)
+        x = everywhere(*_SMALL[source])
     return None if x is None else _once(read, x.low, x.high)
 
 
-_SMALL = {
-    onnx.TensorProto.UINT8: np.uint8,
-    onnx.TensorProto.INT8: np.int8,
-    onnx.TensorProto.UINT16: np.uint16,
-    onnx.TensorProto.INT16: np.int16,
+_SMALL: dict[int, tuple[float, float]] = {
+    onnx.TensorProto.BOOL: (0, 1),
+    onnx.TensorProto.UINT8: (0, 255),
+    onnx.TensorProto.INT8: (-128, 127),
+    onnx.TensorProto.UINT16: (0, 65535),
+    onnx.TensorProto.INT16: (-32768, 32767),
 }
 
 

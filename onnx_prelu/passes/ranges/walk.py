@@ -19,7 +19,7 @@ from ...graph.kinds import OPS
 from ...graph.linear import Linear
 from ...graph.producer import producer
 from .layers import rounded
-from .rules import RULES, Read, read_node
+from .rules import RULES, Read, read_node, sloped_by
 from .shaped import along, placed
 
 TIERS: tuple[str, ...] = ("interval", "symbolic", "bisect")
@@ -137,9 +137,7 @@ def _slope(read: Read, before: Known) -> Array | None:
     units = len(before.chain.links[-1].layer.slope)
     if read.node.op == "Relu":
         return np.zeros(units)
-    if read.node.op == "LeakyRelu":
-        return np.full(units, float(np.float32(read.attributes.get("alpha", 0.01))))
-    value = read.constant(1) if read.node.op == "PRelu" and read.draft.opset >= 7 else None
+    value = sloped_by(read)
     if value is None:
         return None
     if value.size == 1:
