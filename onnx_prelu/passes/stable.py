@@ -101,13 +101,21 @@ class Proven:
 
     Attributes:
         tier: The way: ``"interval"``, ``"symbolic"`` or ``"bisect"``.
-        dead: How many units never fire.
-        on: How many always do.
+        dead: How many units give 0 whatever the inputs are.
+        on: How many are never below 0, and give what they read.
+        negative: How many are never above 0, and give their slope times what they read.
     """
 
     tier: str
     dead: int
     on: int
+    negative: int
+
+    @classmethod
+    def by(cls, tier: str, found: Stable) -> Proven:
+        """What was found that way."""
+        dead = found.dead
+        return cls(tier, int(np.sum(dead)), int(np.sum(found.on)), int(np.sum(found.off & ~dead)))
 
 
 @dataclass(frozen=True)
@@ -142,9 +150,6 @@ def counted_units(draft: Draft, given: Mapping[str, Box], tier: str) -> tuple[Un
         box = given if scope is draft else {}
         by_tier = {each: stable_units(scope, box, each) for each in TIERS[: TIERS.index(tier) + 1]}
         for same in zip(*by_tier.values(), strict=True):
-            counts = (
-                Proven(each, int(np.sum(found.off)), int(np.sum(found.on)))
-                for each, found in zip(by_tier, same, strict=True)
-            )
-            result.append(Units(same[0].node.label, same[0].node.op, same[0].layer.units, tuple(counts)))
+            counts = tuple(Proven.by(each, found) for each, found in zip(by_tier, same, strict=True))
+            result.append(Units(same[0].node.label, same[0].node.op, same[0].layer.units, counts))
     return tuple(result)
