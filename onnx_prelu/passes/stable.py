@@ -47,7 +47,7 @@ class Stable:
     @property
     def dead(self) -> Mask:
         """Units that are proven to give 0."""
-        return self.off & (self.slope == 0)
+        return np.asarray(self.off & (self.slope == 0))
 
     @property
     def factor(self) -> Array:

@@ -26,8 +26,8 @@ def units_table(layers: Sequence[Units]) -> Table:
         )
         for each in layers
     )
-    counts = [f"{tier}: {_counts([each.proven[number] for each in layers])}" for number, tier in enumerate(tiers)]
-    foot = f"proven of {sum(each.units for each in layers):,} units, by {'; by '.join(counts)}"
+    counts = [f"{tier} proves {_counts([each.proven[number] for each in layers])}" for number, tier in enumerate(tiers)]
+    foot = f"of {sum(each.units for each in layers):,} units, {'; '.join(counts)}"
     return Table("Units", (*columns, *([Column("on the data")] if told else [])), rows, foot)
 
 

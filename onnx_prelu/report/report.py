@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..measure.latency.start import Start
     from ..measure.latency.throughput import Throughput
     from ..passes.choice import Choice
+    from ..passes.stable import Units
     from ..tuning.fast import Tuning
     from ..tuning.int8 import Int8
     from .budgets import Judged
@@ -54,6 +55,7 @@ class Report:
         diff: What changed from the first model to the second.
         entries: What came of each pair of ``check-all``.
         unmet: Why the request could not be met (``--strict``, a target), or None.
+        units: What is proven of the units of each activation, and counted on data.
         budgets: What became of each budget (``--fail-on``), one entry a budget and, of a latency, provider.
     """
 
@@ -75,6 +77,7 @@ class Report:
     int8: Int8 | None = None
     diff: Diff | None = None
     budgets: tuple[Judged, ...] | None = None
+    units: tuple[Units, ...] | None = None
     entries: tuple[Entry, ...] | None = None
 
     @property
@@ -133,6 +136,7 @@ class Report:
             "against": self.against,
             "to": self.to,
             "sites": None if self.sites is None else [_site(choice) for choice in self.sites],
+            "units": None if self.units is None else [asdict(each) for each in self.units],
             "tuning": None if self.tuning is None else asdict(self.tuning),
             "int8": None if self.int8 is None else asdict(self.int8),
             "diff": None if self.diff is None else self.diff.to_dict(),

@@ -1,4 +1,4 @@
-"""Units that give nothing but 0 on data: of a Relu those that never fire, of a PRelu only such as read nothing but 0."""
+"""Units that give nothing but 0 on data: of a Relu, those that never fire; of a PRelu, hardly any."""
 
 from __future__ import annotations
 
