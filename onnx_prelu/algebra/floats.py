@@ -14,6 +14,7 @@ Array = NDArray[np.float64]
 
 
 _WHOLE = 2.0**53  # below it, every integer is a float64
+_EXPONENT = 0x7FF << 52  # its bits in a float64
 
 
 def is_integer(dtype: DTypeLike) -> bool:
@@ -49,10 +50,8 @@ def half_ulp(values: Array, dtype: DTypeLike) -> Array:
     if is_integer(dtype):
         return np.zeros_like(magnitude)
     info = ml_dtypes.finfo(dtype)
-    exponent = np.frexp(magnitude)[1] - 1
-    exponent = np.maximum(exponent, int(info.minexp))
-    with np.errstate(over="ignore", under="ignore"):
-        half = np.ldexp(0.5, exponent - int(info.nmant))
+    power = (magnitude.view(np.int64) & _EXPONENT).view(np.float64)  # of two, the next one below; 0 for a denormal
+    half = np.maximum(power, 2.0 ** int(info.minexp)) * 2.0 ** -(int(info.nmant) + 1)
     return np.where(magnitude == 0, 0.0, half)
 
 
