@@ -1,0 +1,267 @@
+"""Fewer units that compute the same: pairs undone, parallel rows merged, what counts for nothing left out.
+
+    Gemm([A; 2A; −A; B; 0], [b; 2b; −b; c; d]) ─► Relu ─► Gemm([U, V, −0.5·(U + 2V), 0, W], e)
+    becomes    Gemm(A, b) ─► PRelu(0.5) ─► Gemm(U + 2V, e + W·Relu(d))
+
+Pairs of which one float reproduces every stored value are undone first, in order: so what a split made comes back as it
+was, and is then reduced as it would have been. The order of the units that stay is the order before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from .floats import Array
+from .grouping import Indices, groups, opposite_pairs
+from .lanes import Lanes
+from .merging import Lane, merged, same
+from .recovery import Pairs, fold_pairs
+
+Mask = NDArray[np.bool_]
+
+_FACTOR_BITS = 29  # times a float32 it is exact in float64; times a float64, nothing is
+
+
+@dataclass(frozen=True)
+class Units:
+    """The units of an activation between linear layers.
+
+    Attributes:
+        rows: (m, k) stored weights that scale with each unit, its bias among them.
+        columns: Gives the (m, q) stored weights of all that reads it; they can be many, and are not always needed.
+        slopes: (m,) 0 for a Relu unit.
+        dtype: The type that all of these are stored in.
+        kin: (m,) only units of the same number can become one.
+        group: (m,) in which group of its layers each unit stands, ascending; every group keeps equally many.
+        unread: (m,) units whose columns are zero.
+        fixed: (m,) other units that stay as they are.
+        constant: (m,) units that do not depend on the input, and that their readers can do without.
+        maxima: Whether something behind takes maxima of each unit: only multiples of one function can be merged then.
+    """
+
+    rows: Array
+    columns: Callable[[], Array]
+    slopes: Array
+    dtype: DTypeLike
+    kin: Indices
+    group: Indices
+    unread: Mask
+    fixed: Mask
+    constant: Mask
+    maxima: bool = False
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Columns that are added up, as e entries: column[lane] = Σ factor·column[unit]. All arrays have shape (e,).
+
+    Attributes:
+        lane: The new column, ascending.
+        unit: An old column that is part of it.
+        factor: By what it is multiplied: so few bits that the product with a float32 is exact in float64.
+    """
+
+    lane: Indices
+    unit: Indices
+    factor: Array
+
+    def of(self, columns: Array, lanes: int) -> Array:
+        """(lanes, q): the new columns, each sum as if in twice the precision; what is only taken keeps every bit.
+
+        >>> Sums(np.array([0, 1, 1]), np.array([2, 0, 1]), np.array([1.0, 1.0, 0.5])).of(np.array([[2.0], [4], [7]]), 2)
+        array([[7.],
+               [4.]])
+        """
+        total = np.zeros((lanes, columns.shape[1]))
+        lost = np.zeros_like(total)
+        starts = np.searchsorted(self.lane, self.lane)
+        turns = np.arange(len(self.lane)) - starts
+        for turn in range(int(turns.max(initial=-1)) + 1):
+            lane, unit, factor = (part[turns == turn] for part in (self.lane, self.unit, self.factor))
+            term = columns[unit] * factor[:, None]
+            if turn:
+                before = total[lane]
+                total[lane] = before + term
+                grown = total[lane] - before
+                lost[lane] += (before - (total[lane] - grown)) + (term - grown)
+            else:
+                total[lane] = term
+        return np.where(lost == 0, total, total + lost)
+
+    def only_takes(self, lanes: Lanes) -> bool:
+        """True if the column of every lane is that of the unit whose row it takes, as it is."""
+        return np.array_equal(self.lane, np.arange(len(lanes))) and bool(
+            np.all(self.unit == lanes.unit) and np.all(self.factor == 1)
+        )
+
+
+@dataclass(frozen=True)
+class Reduced:
+    """What a layer's m units become.
+
+    Attributes:
+        lanes: (k,) the unit whose row each new unit takes, as it is or negated, and its slope.
+        sums: Of which columns each new unit's is made.
+        direction: (m,) of which direction each unit is a multiple, of those that stay; −1 where it is of none.
+        scale: (m,) of which multiple: unit i computes scale[i]·z of its direction, lane l row[l]·scale[unit[l]]·z.
+        constant: (c,) units that went for what they are whatever the input.
+        constant_slope: (c,) their slopes.
+        paired: How many units went as the negative side of another one.
+        merged: How many went into parallel ones.
+        dropped: How many counted for nothing.
+        rounded: How many slopes of pairs are right up to rounding of the stored weights only.
+        loose: How many slopes of pairs are one of several floats that would do.
+        given_up: How many units nobody compared with all others: that would have taken too long.
+    """
+
+    lanes: Lanes
+    sums: Sums
+    direction: Indices
+    scale: Array
+    constant: Indices = field(default_factory=lambda: np.empty(0, np.intp))
+    constant_slope: Array = field(default_factory=lambda: np.empty(0))
+    paired: int = 0
+    merged: int = 0
+    dropped: int = 0
+    rounded: int = 0
+    loose: int = 0
+    given_up: int = 0
+
+    @property
+    def changed(self) -> bool:
+        """Whether there was a unit that could go, though another may have to count for nothing in its place."""
+        return bool(self.paired or self.merged or self.dropped or len(self.constant))
+
+
+def reduced(units: Units) -> Reduced:
+    """What the units of a layer become: no more than before; where as many, nothing could be done.
+
+    >>> rows = np.array([[1.0, 2.0], [2.0, 4.0], [3.0, -1.0], [-3.0, 1.0]])
+    >>> columns = np.array([[1.0, 2.0], [1.0, -1.0], [4.0, 2.0], [-1.0, -0.5]])
+    >>> free, alike = np.zeros(4, bool), np.zeros(4, np.intp)
+    >>> found = reduced(Units(rows, lambda: columns, np.zeros(4), np.float32, alike, alike, free, free, free))
+    >>> found.lanes.unit, found.lanes.slope
+    (array([0, 2]), array([0.  , 0.25]))
+    >>> found.sums.of(columns, 2)
+    array([[3., 0.],
+           [4., 2.]])
+    """
+    m = len(units.rows)
+    root, scale, slopes = np.arange(m), np.ones(m), np.array(units.slopes, np.float64)
+    there = np.ones(m, bool)
+    columns = cache(units.columns)
+    pairs, first, second = _pairs(units, columns)
+    slopes[first], there[second] = pairs.slope[pairs.partner >= 0], False
+    dead = there & units.unread
+    constant = there & units.constant & ~dead
+    going = np.flatnonzero(there & ~dead & ~constant)
+    found = groups(units.rows[going], units.dtype, _kin(units)[going])
+    root[going], scale[going] = going[found.leader], found.scale
+    lanes: list[Lane] = []
+    for members in _together(going, root):
+        how = members, scale[members], slopes[members]
+        if len(members) == 1 or units.maxima:
+            lanes += same(*how)
+        else:
+            lanes += merged(*how, columns()[members], units.dtype)
+    size = np.linalg.norm(units.rows, axis=1)
+    times = np.divide(size[second], size[first], out=np.ones(len(first)), where=size[first] > 0)
+    root[second], scale[second] = root[first], -times * scale[first]
+    return _collected(
+        lanes,
+        units.group,
+        root,
+        scale,
+        units.dtype,
+        constant=np.flatnonzero(constant),
+        constant_slope=slopes[constant],
+        paired=len(first),
+        merged=len(going) - len(lanes),
+        dropped=int(np.sum(dead)),
+        rounded=int(np.sum(~pairs.exact)),
+        loose=int(np.sum(~pairs.determined)),
+        given_up=len(found.given_up),
+    )
+
+
+def leaving_out(gone: Mask, slopes: Array, group: Indices) -> Reduced:
+    """What a layer becomes of which some units count for nothing, and the others stay as they are.
+
+    Args:
+        gone: (m,) the units that count for nothing: where groups would differ, some stay nevertheless.
+        slopes: (m,) the slopes that the others have then.
+        group: (m,) in which group of its layers each unit stands, ascending.
+
+    >>> leaving_out(np.array([False, True, False]), np.array([0.0, 0.0, 1.0]), np.zeros(3, np.intp)).lanes.slope
+    array([0., 1.])
+    """
+    m, stay = len(gone), np.flatnonzero(~gone)
+    lanes = [Lane(int(unit), 1.0, float(slopes[unit]), np.array([unit]), np.ones(1)) for unit in stay]
+    return _collected(lanes, group, np.arange(m), np.ones(m), np.float64, dropped=int(np.sum(gone)))
+
+
+def _pairs(units: Units, columns: Callable[[], Array]) -> tuple[Pairs, Indices, Indices]:
+    """The pairs among plain Relu units, and which units are the first and the second of each."""
+    bent = np.flatnonzero(units.slopes == 0) if not units.maxima else np.empty(0, np.intp)
+    if next(opposite_pairs(units.rows[bent], np.empty((len(bent), 0)), units.kin[bent], units.dtype), None) is None:
+        bent = bent[:0]  # most layers
+    read = columns()[bent] if bent.size else np.empty((0, 1))
+    pairs = fold_pairs(units.rows[bent], read, units.dtype, units.kin[bent], units.fixed[bent])
+    found = pairs.partner >= 0
+    return pairs, bent[pairs.keep[found]], bent[pairs.partner[found]]
+
+
+def _kin(units: Units) -> Indices:
+    """The same numbers, but that a fixed unit has one of its own."""
+    kin = units.kin.copy()
+    kin[units.fixed] = kin.max(initial=0) + 1 + np.flatnonzero(units.fixed)
+    return kin
+
+
+def _together(going: Indices, root: Indices) -> list[Indices]:
+    """The units of each group of parallel ones, ascending."""
+    order = np.argsort(root[going], kind="stable")
+    starts = np.flatnonzero(np.diff(root[going][order])) + 1
+    return [members for members in np.split(going[order], starts) if members.size]
+
+
+def _fillers(lanes: Sequence[Lane], group: Indices) -> Iterator[Lane]:
+    """Units that count for nothing, so that every group keeps equally many, and at least one."""
+    held = np.bincount(group[[lane.unit for lane in lanes]], minlength=int(group.max(initial=-1)) + 1)
+    for number, missing in enumerate(max(1, held.max(initial=0)) - held):
+        unit = int(np.searchsorted(group, number))
+        yield from [Lane(unit, 1.0, 0.0, np.empty(0, np.intp), np.empty(0))] * int(missing)
+
+
+def _in_bits(values: Array, bits: int) -> Array:
+    """The numbers of so many bits that are nearest."""
+    fraction, exponent = np.frexp(values)
+    near: Array = np.ldexp(np.rint(np.ldexp(fraction, bits)), exponent - bits)
+    return near
+
+
+def _collected(
+    lanes: Sequence[Lane], group: Indices, root: Indices, scale: Array, dtype: DTypeLike, **told: Any
+) -> Reduced:
+    """What units become, as tables; root says by a unit's index of which direction each is a multiple."""
+    lanes = sorted([*lanes, *_fillers(lanes, group)], key=lambda lane: lane.unit)
+    factors = np.concatenate([np.empty(0), *(lane.factors for lane in lanes)])
+    if np.dtype(dtype).itemsize < np.dtype(np.float64).itemsize:
+        factors = _in_bits(factors, _FACTOR_BITS)
+    table = Lanes(
+        unit=np.array([lane.unit for lane in lanes], np.intp),
+        row=np.array([lane.row for lane in lanes]),
+        slope=np.array([lane.slope for lane in lanes]),
+        out=np.ones(len(lanes)),
+    )
+    members = np.concatenate([np.empty(0, np.intp), *(lane.members for lane in lanes)])
+    sums = Sums(np.repeat(np.arange(len(lanes)), [len(lane.members) for lane in lanes]), members, factors)
+    kept = np.unique(root[table.unit])
+    direction = np.where(np.isin(root, kept), np.searchsorted(kept, root), -1)
+    return Reduced(table, sums, direction, scale, **told)
