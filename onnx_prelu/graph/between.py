@@ -38,6 +38,7 @@ class Step:
         added: What it adds to each unit.
         repeated: What it multiplies each unit by.
         target: The shape of a Reshape, of which the entry at its axis is a multiple of the number of units.
+        maxima: Whether it takes maxima of each unit, and so is not linear on it.
     """
 
     node: Node
@@ -45,6 +46,7 @@ class Step:
     added: tuple[Constant, ...] = ()
     repeated: tuple[Constant, ...] = ()
     target: Constant | None = None
+    maxima: bool = False
 
     def changes(self, lanes: Lanes) -> Iterator[Change]:
         """The constants that this node has after units were replaced by lanes."""
@@ -98,6 +100,12 @@ def _pool(_: Draft, use: Use, place: Place) -> Step:
 
 def _max_pool(_: Draft, use: Use, __: Place) -> Step:
     raise _not_linear(use.node, f"{use.node.op} takes a maximum, which is not that of a sum of lanes")
+
+
+def _largest(draft: Draft, use: Use, place: Place) -> Step:
+    if any(draft.index.is_read(name) for name in use.node.outputs[1:] if name):
+        raise _not_linear(use.node, "the indices of the MaxPool are read")
+    return replace(_pool(draft, use, place), maxima=True)
 
 
 def _affine(draft: Draft, use: Use, place: Place) -> Step:
@@ -277,6 +285,9 @@ BETWEEN: Mapping[str, Row] = {
 }
 """By op: the step that a node is for units at a place. Raises Refused: ``between-not-linear``, ``unknown-shape``,
 ``consumer-not-linear``, or what a constant refuses."""
+
+UNITWISE: Mapping[str, Row] = {**BETWEEN, "GlobalMaxPool": _largest, "MaxPool": _largest}
+"""The same with ops that are not linear on a unit, but do to a positive multiple of it what they do to it."""
 
 
 def _not_linear(node: Node, text: str) -> Refused:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..algebra.floats import Array
 from ..algebra.lanes import Lanes
@@ -103,7 +105,7 @@ def spread(take: Take, units: int, size: int, repeats: int = 1) -> Take:
     return Take(index, np.tile(np.repeat(take.factor, block), repeats))
 
 
-def gathered(slices: Array, units: int, repeats: int = 1) -> Array:
+def gathered(slices: NDArray[Any], units: int, repeats: int = 1) -> NDArray[Any]:
     """(units, k): all that belongs to each unit, of slices along axis 0, laid out as in :func:`spread`."""
     runs = slices.reshape(repeats, units, -1)
     return np.moveaxis(runs, 1, 0).reshape(units, -1)
@@ -150,12 +152,20 @@ class Linear:
 
     def rows(self) -> Array:
         """(units, k) stored values that scale with a unit: weights, then what is added; one row a unit."""
-        parts = [self._slices(self.weight.axis), *(part.by_unit(self.units) for part in self.added)]
-        return np.concatenate(parts, axis=1)
+        return np.concatenate([self.matrix(), *(part.by_unit(self.units) for part in self.added)], axis=1)
+
+    def matrix(self) -> Array:
+        """(units, k) stored weights alone, one row a unit: its inputs within its group, each with its places."""
+        return self._slices(self.weight.weight.values(), self.weight.axis)
 
     def columns(self) -> Array:
         """(inputs, q) stored weights, one row an input feature."""
-        return self._slices(1 - self.weight.axis)
+        return self._slices(self.weight.weight.values(), 1 - self.weight.axis)
+
+    def reads(self) -> NDArray[np.bool_]:
+        """(inputs,) whether a weight other than 0 reads an input."""
+        nonzero = self._slices(self.weight.weight.stored() != 0, 1 - self.weight.axis)
+        return np.asarray(nonzero.any(axis=1))
 
     def kin(self) -> Array:
         """(units, k) stored values that have to be equal where two units are one unit in two directions."""
@@ -174,12 +184,21 @@ class Linear:
         """The matrix that this layer has after its inputs were replaced."""
         return self._taken(1 - self.weight.axis, take)
 
+    def with_columns(self, columns: Array) -> Change:
+        """The matrix that this layer has with other columns, laid out as :meth:`columns` gives them; rounded now."""
+        weight, axis = self.weight.weight, 1 - self.weight.axis
+        if axis == 1:
+            blocks = columns.reshape(self.groups, -1, weight.shape[0] // self.groups, *weight.shape[2:])
+            columns = np.moveaxis(blocks, 1, 2).reshape(weight.shape[0], -1, *weight.shape[2:])
+        else:
+            columns = columns.reshape(-1, *weight.shape[1:])
+        return Change(self.weight.node, self.weight.position, Weight.of(columns.astype(weight.dtype)))
+
     def _size(self, axis: int) -> int:
         return self.weight.weight.shape[axis] * (self.groups if axis == 1 else 1)
 
-    def _slices(self, axis: int) -> Array:
-        """The matrix as (size, k): everything that belongs to each unit, or to each input."""
-        matrix = self.weight.weight.values()
+    def _slices(self, matrix: NDArray[Any], axis: int) -> NDArray[Any]:
+        """An array like the matrix as (size, k): everything that belongs to each unit, or to each input."""
         if axis == 0:
             return matrix.reshape(len(matrix), -1)
         blocks = matrix.reshape(self.groups, len(matrix) // self.groups, *matrix.shape[1:])

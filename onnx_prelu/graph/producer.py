@@ -38,7 +38,7 @@ def producer(draft: Draft, tensor: str) -> Linear:
         raise Refused("no-linear-producer", text, node.label)
     layer = _reader(draft, node)(draft, node)
     for use in reversed(behind):
-        layer = _with(draft, layer, use)
+        layer = followed(draft, layer, use)
     return layer
 
 
@@ -50,8 +50,12 @@ def _reader(draft: Draft, node: Node) -> Reader:
     return KINDS[node.op, 0]
 
 
-def _with(draft: Draft, layer: Linear, use: Use) -> Linear:
-    """A layer together with a node that adds to its units or scales them."""
+def followed(draft: Draft, layer: Linear, use: Use) -> Linear:
+    """A layer together with a node that adds to its units or scales them.
+
+    Raises:
+        Refused: ``shared-producer``, or what the node refuses.
+    """
     if len(draft.index.uses(layer.y)) != 1 or layer.y in draft.index.outputs:
         text = f"'{layer.y}' is read by more than the {use.node.op} that follows it"
         raise Refused("shared-producer", text, layer.nodes[-1].label)

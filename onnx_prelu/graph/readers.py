@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from ..algebra.floats import Array
 from ..algebra.lanes import Lanes
 from ..errors import Refused
 from .affine import AFFINE
-from .between import BETWEEN, Step
+from .between import BETWEEN, Row, Step
 from .draft import Draft
 from .index import Node, Use
 from .kinds import KINDS, OPS
@@ -36,6 +37,16 @@ class Reading:
     def columns(self) -> Array:
         """(units, q) stored weights, one row a unit."""
         return gathered(self.layer.columns(), self.units, self.repeats)
+
+    def reads(self) -> NDArray[np.bool_]:
+        """(units,) whether a weight other than 0 reads a unit."""
+        return np.asarray(gathered(self.layer.reads(), self.units, self.repeats).any(axis=1))
+
+    def with_columns(self, columns: Array) -> Change:
+        """The matrix that the layer has with other columns, (units, q), of another number of units."""
+        runs = columns.reshape(len(columns), self.repeats, -1)
+        slices = self.layer.inputs // (self.units * self.repeats) * len(columns) * self.repeats
+        return self.layer.with_columns(np.moveaxis(runs, 0, 1).reshape(slices, -1))
 
     def spread(self, take: Take) -> Take:
         """What is taken of the inputs where this is taken of the units."""
@@ -63,6 +74,21 @@ class Readers:
         """Whether some layer has groups, inside of which units have to stay."""
         return any(reading.layer.groups > 1 for reading in self.layers)
 
+    @property
+    def maxima(self) -> bool:
+        """Whether some step takes maxima of each unit, as a pool does that is let through."""
+        return any(step.maxima for step in self.steps)
+
+    def path(self, reading: Reading) -> tuple[Step, ...]:
+        """The steps on the way to a layer, in order."""
+        makers = {step.node.outputs[0]: step for step in self.steps}
+        found: list[Step] = []
+        tensor = reading.layer.x
+        while (step := makers.get(tensor)) is not None:
+            found.append(step)
+            tensor = next((name for name in step.node.inputs if name in makers), "")
+        return tuple(found[::-1])
+
     def kin(self, units: int) -> Array:
         """(units, k) stored values that have to be equal where two units are one unit in two directions."""
         return np.concatenate([np.empty((units, 0)), *(step.kin() for step in self.steps)], axis=1)
@@ -75,8 +101,14 @@ class Readers:
         return found
 
 
-def readers(draft: Draft, tensor: str, place: Place) -> Readers:
+def readers(draft: Draft, tensor: str, place: Place, between: Mapping[str, Row] = BETWEEN) -> Readers:
     """All that reads a tensor, down to the linear layers.
+
+    Args:
+        draft: The working copy.
+        tensor: The tensor.
+        place: Where its units lie.
+        between: The ops that may stand before the layers.
 
     Raises:
         Refused: ``graph-output``; ``consumer-not-linear``, or what the rows of between.py and the kinds of layers
@@ -88,7 +120,7 @@ def readers(draft: Draft, tensor: str, place: Place) -> Readers:
     while waiting:
         name, at = waiting.pop()
         for use in draft.index.uses(name):
-            found = reader(draft, use, at)
+            found = reader(draft, use, at, between)
             if isinstance(found, Reading):
                 layers.append(found)
             else:
@@ -97,15 +129,15 @@ def readers(draft: Draft, tensor: str, place: Place) -> Readers:
     return Readers(tuple(steps), tuple(layers))
 
 
-def reader(draft: Draft, use: Use, place: Place) -> Step | Reading:
-    """What one use of units is: a step to further readers, or a layer.
+def reader(draft: Draft, use: Use, place: Place, between: Mapping[str, Row] = BETWEEN) -> Step | Reading:
+    """What one use of units is: a step to further readers, or a layer; the arguments are those of :func:`readers`.
 
     Raises:
         Refused: ``graph-output``; ``consumer-not-linear``, or what the rows of between.py and the kinds of layers
             refuse.
     """
     first = use.position == 0 or (use.position == 1 and use.node.op in AFFINE)
-    row = BETWEEN.get(use.node.op) if first else None
+    row = between.get(use.node.op) if first else None
     if row is None:
         return _reading(draft, use, place)
     step = row(draft, use, place)

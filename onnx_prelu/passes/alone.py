@@ -182,7 +182,11 @@ def _alone(draft: Draft, plan: Plan, around: _Around, sources: tuple[Source, Sou
         shape[previous.unit_axis] = seam.units
         inputs = {narrow: TensorType(known.dtype, tuple(shape))}
         axis = previous.unit_axis + len(shape)
-        _spread(before, narrow, x, seam.into_before, axis, len(shape), known.dtype)
+        spread = x if seam.shift is None else f"{x}/still"
+        if seam.shift is not None:
+            shift = _constant(before, f"{x}/shift", per_unit(seam.shift, previous.unit_axis), known.dtype)
+            before.nodes[:0] = [onnx.helper.make_node("Add", [spread, shift], [x])]
+        _spread(before, narrow, spread, seam.into_before, axis, len(shape), known.dtype)
         _spread(after, narrow, draft.widened[x].new, seam.into_after, axis, len(shape), known.dtype)
     outputs: list[str] = []
     for y in made:

@@ -1,9 +1,10 @@
-"""The fold: a Relu layer whose units come in pairs becomes a PRelu layer of fewer units.
+"""The fold: a Relu or PRelu layer becomes one of fewer units that computes the same.
 
     Gemm([A; −A], [b; −b]) ─► Relu ─► Gemm([V, −V·a])    becomes    Gemm(A, b) ─► PRelu(a) ─► Gemm(V)
 
 Units pair in any order and at any positive scale; the earlier one is the positive side; a unit that finds no partner
-keeps slope 0. Weights of units that stay are not touched: their bits are the stored ones.
+keeps its slope. What is left is reduced: parallel units are merged, what counts for nothing is dropped, and what does
+not depend on the input goes into the bias behind. Weights of units that stay as they are keep their bits.
 """
 
 from __future__ import annotations
@@ -11,102 +12,130 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
-from ..algebra.floats import Array
-from ..algebra.grouping import opposite_pairs
-from ..algebra.lanes import kept
-from ..algebra.recovery import Pairs, fold_pairs
+from ..algebra.floats import Array, round_to
+from ..algebra.reduction import Reduced, Units, reduced
 from ..errors import Refused
-from ..graph.build import Names, supports
-from ..graph.draft import Draft, NewConstant
+from ..graph.between import UNITWISE
+from ..graph.draft import Draft
 from ..graph.edit import Edit
 from ..graph.index import Node
 from ..graph.linear import Linear
-from ..graph.weights import Take, Weight
-from .plan import Plan, Seam
-from .slope_shapes import Shape, reshaped
+from .narrow import plan_narrow, still
+from .plan import Plan
+from .sites import Slope
 from .step import is_step
-from .wide import Layers, layers_around, put_lanes, wide_plan
+from .wide import Layers, layers_around
+
+FOLDED = frozenset({"Relu", "PRelu", "LeakyRelu"})
+"""The ops whose layers are folded."""
 
 
 def plan_fold(draft: Draft, node: Node, *, slope_shape: str = "") -> Plan:
-    """A plan that folds the layer of a Relu node.
+    """A plan that folds the layer of a Relu, PRelu or LeakyRelu node.
 
     Args:
         draft: The working copy.
-        node: The Relu.
+        node: The activation.
         slope_shape: The shape to write the slope in, one of :data:`~onnx_prelu.passes.slope_shapes.SLOPE_SHAPES`;
             "" for one value a unit, (C,) or (C, 1, 1).
 
     Raises:
-        Refused: ``no-pairs``: no two units are one PReLU unit; ``group-layout``: pairs leave unequal groups;
-            ``slope-shape``, ``dtype``, ``opset``, or what :func:`~onnx_prelu.passes.wide.layers_around` refuses.
+        Refused: ``no-pairs``: no unit is parallel to another one, or counts for nothing; ``group-layout``: a group
+            needs all of its units; ``slope-not-per-unit``, or what
+            :func:`~onnx_prelu.passes.wide.layers_around` and :func:`~onnx_prelu.passes.narrow.plan_narrow` refuse.
     """
     x, y = node.inputs[0], node.outputs[0]
-    layers = layers_around(draft, x, y, (node,), node)
-    dtype = layers.before.weight.weight.dtype
-    if not supports("PRelu", draft.opset, dtype.name):
-        raise Refused("opset", f"PRelu does not exist for {dtype.name} in opset {draft.opset}", node.label)
-    rank = len(known) if (known := draft.shape(x)) is not None else 0
-    if draft.opset < 7 and layers.before.output.axis + rank != 1:
-        raise Refused(
-            "opset", "before opset 7 a slope belongs to axis 1, and the units here lie along another", node.label
-        )
-    units = layers.before.units
+    layers = layers_around(draft, x, y, (node,), node, UNITWISE)
     _one_dtype(layers, node)
-    rows, kin = layers.before.rows(), _kin(layers)
-    none = Refused("no-pairs", f"no two of the {units} units are one PReLU unit", node.label)
-    if next(opposite_pairs(rows, np.empty((units, 0)), kin, dtype), None) is None:
-        raise none  # most layers: their columns, which can be large behind a Flatten, are not even read
-    columns = np.concatenate([reading.columns() for reading in layers.after.layers], axis=1)
-    pairs = fold_pairs(rows, columns, dtype, kin, layers.after.adds(units))
-    folded = int(np.sum(pairs.partner >= 0))
-    if not folded:
-        raise none
-    _require_equal_groups(pairs, layers, node)
-    slope = Names(draft.index).new(node.name, "slope")
-    prelu = onnx.helper.make_node("PRelu", [slope], [])
-    axis = layers.before.output.axis
-    value = pairs.slope.reshape(-1, *[1] * (-1 - axis))
-    if slope_shape:
-        known = draft.shape(x)
-        value = reshaped(value, slope_shape, known and _with_size(known, axis, len(value)), node.label)
-    constants = {slope: NewConstant(Weight.of(value.astype(dtype)))}
-    lanes = kept(pairs.keep, pairs.slope)
-    edit = put_lanes(draft, layers, lanes, (node,), node, (x, y), prelu, "fold", constants)
-    note = f"{units} units became {len(pairs.keep)}, {folded} of them pairs"
-    rounded = int(np.sum(~pairs.exact))
-    if rounded:
-        note += f"; {rounded} pairs are PReLUs up to rounding of the stored weights"
-    loose = int(np.sum(~pairs.determined))
-    if loose:
-        note += f"; {loose} slopes are one of several floats that give the stored weights"
-    plan = wide_plan("fold", node, edit, layers, (node,), lanes, _seam(rows, pairs), note)
-    steps = [] if layers.after.steps else [reading.layer for reading in layers.after.layers if is_step(reading, lanes)]
-    return _without_step(plan, steps[0]) if len(layers.after.layers) == len(steps) == 1 else plan
+    slopes = _slopes(draft, node, layers)
+    found = _reduced(draft, layers, slopes)
+    units = layers.before.units
+    if len(found.lanes) == units:
+        if layers.groups == 1 or not found.changed:
+            raise Refused("no-pairs", f"no two of the {units} units are parallel, and all of them count", node.label)
+        text = f"some group would keep all of its {units // layers.groups} units, and all have to keep equally many"
+        raise Refused("group-layout", text, node.label)
+    form = "fold" if np.any(found.lanes.slope != slopes[found.lanes.unit]) else "reduce"
+    plan = plan_narrow(draft, node, layers, found, form=form, note=_note(units, found), slope_shape=slope_shape)
+    lanes, behind = found.lanes, layers.after.layers
+    steps = [] if layers.after.steps else [each.layer for each in behind if is_step(each, lanes)]
+    whole = len(behind) == len(steps) == 1 and found.sums.only_takes(lanes) and not found.constant.size
+    return _without_step(plan, steps[0]) if whole else plan
+
+
+def _reduced(draft: Draft, layers: Layers, slopes: Array) -> Reduced:
+    """What becomes of the units."""
+    before, after, units = layers.before, layers.after, layers.before.units
+    rest, nowhere = still(draft, layers), np.zeros(units, bool)
+
+    def columns() -> Array:
+        return np.concatenate([reading.columns() for reading in after.layers], axis=1)
+
+    return reduced(
+        Units(
+            rows=before.rows(),
+            columns=columns,
+            slopes=slopes,
+            dtype=before.weight.weight.dtype,
+            kin=_kin(layers),
+            group=np.arange(units) // (units // layers.groups),
+            unread=~np.any([reading.reads() for reading in after.layers], axis=0),
+            fixed=nowhere if rest.movable else after.adds(units),
+            constant=rest.flat if rest.movable else nowhere,
+            maxima=after.maxima,
+        )
+    )
+
+
+def _slopes(draft: Draft, node: Node, layers: Layers) -> Array:
+    """(units,) the slopes of an activation.
+
+    Raises:
+        Refused: ``overridable-weight``, ``runtime-weight``, ``quantized-weight``, ``slope-not-per-unit``.
+    """
+    units = layers.before.units
+    if node.op == "Relu":
+        return np.zeros(units)
+    if node.op == "LeakyRelu":
+        alpha = next((a.f for a in node.proto.attribute if a.name == "alpha"), 0.01)
+        return round_to(np.full(units, alpha), layers.before.weight.weight.dtype)
+    slope = Slope(draft.constants.need(node.inputs[1], "the slope", node).values())
+    return slope.shrunk().per_unit(units, layers.before.output.axis, node.label)
+
+
+def _note(units: int, found: Reduced) -> str:
+    """What became of the units, in words."""
+    parts = {
+        "of them pairs": found.paired,
+        "merged into parallel ones": found.merged,
+        "that counted for nothing": found.dropped,
+        "constant": len(found.constant),
+    }
+    told = ", ".join(f"{count} {what}" for what, count in parts.items() if count)
+    note = f"{units} units became {len(found.lanes)}, {told}"
+    if found.rounded:
+        note += f"; {found.rounded} pairs are PReLUs up to rounding of the stored weights"
+    if found.given_up:
+        note += f"; {found.given_up} units were not compared with all others, which would have taken too long"
+    if found.loose:
+        note += f"; {found.loose} slopes are one of several floats that give the stored weights"
+    return note
 
 
 def _without_step(plan: Plan, step: Linear) -> Plan:
-    """The plan with the PRelu in the place of the layer behind it too, which would only give back what it reads."""
-    (prelu,) = plan.edit.nodes[plan.node]
-    made = prelu.output[0]
-    prelu.output[0] = step.y
+    """The plan with the activation in the place of the layer behind too, which would only give back what it reads."""
+    (made,) = plan.edit.nodes[plan.node]
+    inner = made.output[0]
+    made.output[0] = step.y
     (gone,) = plan.edit.nodes[step.weight.node]
     edit = Edit(
-        {**plan.edit.nodes, plan.node: (prelu,), step.weight.node: ()},
+        {**plan.edit.nodes, plan.node: (made,), step.weight.node: ()},
         {name: constant for name, constant in plan.edit.constants.items() if name not in gone.input},
-        tuple(widened for widened in plan.edit.widened if widened.new != made),
+        tuple(widened for widened in plan.edit.widened if widened.new != inner),
     )
     return replace(plan, edit=edit)
-
-
-def _with_size(shape: Shape, axis: int, size: int) -> Shape:
-    """A shape with another size along one axis."""
-    sizes = list(shape)
-    sizes[axis] = size
-    return sizes
 
 
 def _one_dtype(layers: Layers, node: Node) -> None:
@@ -124,26 +153,3 @@ def _kin(layers: Layers) -> NDArray[np.intp]:
     group = np.arange(units) // (units // layers.groups)
     values = np.concatenate([group[:, None], layers.before.kin(), layers.after.kin(units)], axis=1)
     return np.asarray(np.unique(values, axis=0, return_inverse=True)[1], np.intp).reshape(-1)
-
-
-def _require_equal_groups(pairs: Pairs, layers: Layers, node: Node) -> None:
-    """Every group has to keep equally many units."""
-    size = layers.before.units // layers.groups
-    kept_units = np.bincount(pairs.keep // size, minlength=layers.groups)
-    if np.any(kept_units != kept_units[0]):
-        text = f"groups would keep {kept_units.min()} to {kept_units.max()} units, and have to keep equally many"
-        raise Refused("group-layout", text, node.label)
-
-
-def _seam(rows: Array, pairs: Pairs) -> Seam:
-    """Every unit before is a multiple of one that stays: itself, or −λ times its partner."""
-    kept_units = np.arange(len(pairs.keep))
-    index, factor = np.zeros(len(rows), np.intp), np.ones(len(rows))
-    index[pairs.keep] = kept_units
-    paired = pairs.partner >= 0
-    partner, stays = pairs.partner[paired], pairs.keep[paired]
-    index[partner] = kept_units[paired]
-    size = np.linalg.norm(rows, axis=1)
-    factor[partner] = -np.divide(size[partner], size[stays], out=np.ones(len(stays)), where=size[stays] > 0)
-    whole = Take(kept_units, np.ones(len(kept_units)))
-    return Seam(len(kept_units), Take(index, factor), whole, pairs.keep, kept_units)

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..algebra.floats import Array
 from ..algebra.lanes import Lanes
+from ..algebra.reduction import Reduced
 from ..graph.edit import Edit
 from ..graph.index import Node
 from ..graph.weights import Take
@@ -24,6 +26,7 @@ class Seam:
         into_after: Each lane after, as a multiple of one of them.
         from_before: Which units before can be compared.
         from_after: Which lanes after are these.
+        shift: What is added to each unit before, (m,): all of a unit that does not depend on the input; None for zeros.
     """
 
     units: int
@@ -31,6 +34,7 @@ class Seam:
     into_after: Take
     from_before: NDArray[np.intp]
     from_after: NDArray[np.intp]
+    shift: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ class Plan:
         unit_axis: The axis of the units, counted from the end; None where one slope serves all.
         between: The nodes between the activation and the layers behind it, in a wide form.
         lanes: The lanes of a wide form.
+        reduced: What units became where there are fewer now: of what each was a multiple, and which columns were added.
         seam: How units and lanes of a wide form relate; None where the pre-activation stays as it is.
         note: Something that the user should know of this plan.
         left: The activations that it leaves, which the engine offers again.
@@ -80,6 +85,7 @@ class Plan:
     unit_axis: int | None = None
     between: tuple[Node, ...] = ()
     lanes: Lanes | None = None
+    reduced: Reduced | None = None
     seam: Seam | None = None
     note: str | None = None
     left: tuple[Left, ...] = ()

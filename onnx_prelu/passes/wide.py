@@ -18,6 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 from ..algebra.floats import is_normal
 from ..algebra.lanes import Lanes, split
 from ..errors import Refused
+from ..graph.between import BETWEEN, Row
 from ..graph.build import Names, supports
 from ..graph.constants import is_float
 from ..graph.draft import Draft, NewConstant, Widened
@@ -50,8 +51,10 @@ class Layers:
         return math.lcm(self.before.groups, *(reading.layer.groups for reading in self.after.layers))
 
 
-def layers_around(draft: Draft, x: str, y: str, region: Iterable[Node], node: Node) -> Layers:
-    """The linear layers around an activation.
+def layers_around(
+    draft: Draft, x: str, y: str, region: Iterable[Node], node: Node, between: Mapping[str, Row] = BETWEEN
+) -> Layers:
+    """The linear layers around an activation, with nothing but these ops between it and what reads it.
 
     Raises:
         Refused: ``graph-output``, ``shared-producer``, ``no-consumer``, or what
@@ -64,7 +67,7 @@ def layers_around(draft: Draft, x: str, y: str, region: Iterable[Node], node: No
         raise Refused("no-consumer", f"nothing reads '{y}'", node.label)
     shape = draft.shape(y)
     place = before.output if shape is None else replace(before.output, rank=len(shape))
-    return Layers(before, readers(draft, y, place))
+    return Layers(before, readers(draft, y, place, between))
 
 
 def layer_before(draft: Draft, x: str, region: Iterable[Node], node: Node) -> Linear:
@@ -193,6 +196,7 @@ def put_lanes(
     activation: onnx.NodeProto,
     suffix: str,
     constants: Mapping[str, NewConstant] | None = None,
+    behind: Iterable[Change] | None = None,
 ) -> Edit:
     """The edit that replaces the units of an activation by lanes.
 
@@ -206,15 +210,18 @@ def put_lanes(
         activation: The new node, still without names; its first input is filled in, further ones are kept.
         suffix: What new tensors' names end in.
         constants: Initializers that the activation reads.
+        behind: How the layers behind change; by default their columns are the lanes'.
 
     Raises:
         Refused: ``overflow``: a weight would not fit into its type.
     """
+    if behind is None:
+        behind = [reading.take_columns(lanes) for reading in layers.after.layers]
     names = Names(draft.index)
     changes = [
         *layers.before.take_rows(lanes),
         *(change for step in layers.after.steps for change in step.changes(lanes)),
-        *(reading.take_columns(lanes) for reading in layers.after.layers),
+        *behind,
     ]
     named = {change: constant_name(draft, names, change, suffix) for change in changes}
     for change in changes:

@@ -306,14 +306,16 @@ def test_units_that_are_scaled_differently_never_pair():
         assert [choice.form for choice in rewritten(model, to="prelu")[1]] == forms
 
 
-def test_a_unit_to_which_something_is_added_is_never_the_negative_side():
-    body = "z = Conv(x, A)  h = Relu(z)  s = Add(h, c)  y = Conv(s, V)"
+@pytest.mark.parametrize(("added", "pads", "forms"), [(0.0, 0, 1), (0.0, 1, 1), (0.5, 0, 1), (0.5, 1, 0)])
+def test_what_is_added_to_the_negative_side_goes_into_the_bias_unless_a_border_would_see_it(added, pads, forms):
+    body = f"z = Conv(x, A)  h = Relu(z)  s = Add(h, c)  y = Conv <pads = [0, 0, {pads}, 0]> (s, V)"
     A, V = np.random.default_rng(0).normal(size=(2, 3, 2, 2)), np.random.default_rng(1).normal(size=(4, 2, 2, 2))
     A[1], V[:, 1] = -A[0], V[:, 0]
-    for added, forms in ((0.0, ["fold"]), (0.5, [])):
-        weights = {"A": A, "V": V, "c": np.array([[[1.0]], [[added]]])}
-        model = from_text(body, "float[2,3,5,5] x", "float[?,?,?,?] y", weights)
-        assert [choice.form for choice in rewritten(model, to="prelu")[1]] == forms
+    weights = {"A": A, "V": V, "c": np.array([[[1.0]], [[added]]])}
+    model = from_text(body, "float[2,3,5,5] x", "float[?,?,?,?] y", weights)
+    back, choices = rewritten(model, to="prelu")
+    assert [choice.form for choice in choices] == ["fold"] * forms
+    assert_close(run(model, feeds(model)), run(back, feeds(model)))
 
 
 def test_layers_of_several_types_are_not_folded():
