@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 import onnx_prelu
 from onnx_prelu.cli import main
 from onnx_prelu.graph.weights import Weight
-from onnx_prelu.passes import catalogue
+from onnx_prelu.passes import catalogue, folding
 from onnx_prelu.passes.sites import Slope
 from tests.oracle import assert_close, run
 from tests.strategies import stored
@@ -176,8 +176,7 @@ def test_fast_forgets_the_form_of_a_refused_site(monkeypatch):
 
 def test_a_refused_fold_is_told(monkeypatch):
     wide = onnx_prelu.rewrite(MODEL, to="relu", form="split", providers=["cpu"]).model
-    engine = onnx_prelu.remake.rewrite_sites.__globals__
-    real = engine["plan_fold"]
+    real = folding.plan_fold
 
     def wrong(draft, node, **shape):
         plan = real(draft, node, **shape)
@@ -188,7 +187,7 @@ def test_a_refused_fold_is_told(monkeypatch):
         constants[name] = replace(constants[name], weight=Weight.of(np.full(WIDTH, 3.0, np.float32)))
         return replace(plan, edit=replace(plan.edit, constants=constants))
 
-    monkeypatch.setitem(engine, "plan_fold", wrong)
+    monkeypatch.setattr(folding, "plan_fold", wrong)
     result = onnx_prelu.rewrite(wide, to="prelu", providers=["cpu"], on_fail="refuse-site")
     assert [site.form for site in result.report.sites] == [None if n == 6 else "fold" for n in range(SITES)]
     assert_close(run(MODEL, FEEDS), run(result.model, FEEDS))

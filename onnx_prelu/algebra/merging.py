@@ -17,8 +17,8 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import DTypeLike
 
+from .cells import Indices
 from .floats import Array, half_ulp, round_to
-from .grouping import Indices
 from .recovery import shortest
 
 _WIDER = 1 + 1e-9  # bounds are computed, and rounded themselves

@@ -17,14 +17,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from .cells import Indices
 from .floats import Array
-from .grouping import Indices, groups, opposite_pairs
+from .grouping import groups, opposite_pairs
 from .lanes import Lanes
 from .merging import Lane, merged, same
 from .recovery import Pairs, fold_pairs
 
 Mask = NDArray[np.bool_]
 
+_COUNTS = ("paired", "merged", "dropped", "rounded", "loose", "given_up")
 _FACTOR_BITS = 29  # times a float32 it is exact in float64; times a float64, nothing is
 
 
@@ -137,6 +139,38 @@ class Reduced:
     def changed(self) -> bool:
         """Whether there was a unit that could go, though another may have to count for nothing in its place."""
         return bool(self.paired or self.merged or self.dropped or len(self.constant))
+
+    def then(self, later: Reduced) -> Reduced:
+        """What the units become if this is what they become, and then their lanes what the other one says.
+
+        Counts are those of both. Columns of sums were rounded in between.
+        """
+        lane = np.unique(self.direction[self.lanes.unit], return_index=True)[1]  # one of each direction
+        through = np.where(self.direction < 0, -1, lane[self.direction])
+        size = self.lanes.row * self.scale[self.lanes.unit]
+        direction = np.where(through < 0, -1, later.direction[through])
+        unit = self.lanes.unit
+        parts = [np.flatnonzero(self.sums.lane == each) for each in later.sums.unit]
+        inner = np.concatenate([np.empty(0, np.intp), *parts])
+        counts = [len(part) for part in parts]
+        return Reduced(
+            Lanes(
+                unit[later.lanes.unit],
+                self.lanes.row[later.lanes.unit] * later.lanes.row,
+                later.lanes.slope,
+                later.lanes.out,
+            ),
+            Sums(
+                np.repeat(later.sums.lane, counts),
+                self.sums.unit[inner],
+                np.repeat(later.sums.factor, counts) * self.sums.factor[inner],
+            ),
+            direction,
+            np.where(direction < 0, self.scale, self.scale / size[through] * later.scale[through]),
+            np.concatenate([self.constant, unit[later.constant]]),
+            np.concatenate([self.constant_slope, later.constant_slope]),
+            **{name: getattr(self, name) + getattr(later, name) for name in _COUNTS},
+        )
 
 
 def reduced(units: Units) -> Reduced:

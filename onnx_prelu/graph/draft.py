@@ -44,6 +44,11 @@ class Widened:
     lanes: int
     factor: Array | None = field(default=None, compare=False)
 
+    def then(self, later: Widened) -> Widened:
+        """What became of the tensor where what was made of it became something else again."""
+        factor = None if self.factor is None or later.factor is None else self.factor * later.factor
+        return Widened(self.old, later.new, later.axis, self.units, later.lanes, factor)
+
     def size(self, before: int | str | None) -> int | None:
         """How long the axis is that was so long before, where that is known; a unit can be a block of neighbours."""
         return before // self.units * self.lanes if isinstance(before, int) else None

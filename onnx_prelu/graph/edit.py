@@ -79,8 +79,10 @@ def commit(draft: Draft, edit: Edit) -> None:
         for number, proto in enumerate(protos):
             index.add(Node.of(proto, node.slot, node.path), position + number)
             index.names.update((proto.name, *proto.output))
+    known = {widened.new: widened for widened in draft.widened.values()}
     for widened in edit.widened:
-        draft.widened[widened.old] = widened
+        whole = known[widened.old].then(widened) if widened.old in known else widened
+        draft.widened[whole.old] = whole
         if widened.old in draft.types:
             draft.types[widened.new] = _wider(draft.types[widened.old], widened)
     draft.types.update(edit.types)

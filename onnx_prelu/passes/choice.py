@@ -11,6 +11,7 @@ import numpy as np
 
 from ..algebra.floats import Array
 from ..errors import Reason
+from .narrowing import Narrowing
 from .neighbours import Neighbour
 from .sites import Slope
 
@@ -84,6 +85,7 @@ class Choice:
         consumers: What reads the site (``inspect``).
         predicted: For each possible form, by how much the model's costs would grow if this site alone took it
             (``inspect``).
+        narrowing: How many units went where, in a layer that has fewer now.
         drawing: What stood there and what stands there now, where a form was put in.
     """
 
@@ -102,4 +104,5 @@ class Choice:
     producer: Neighbour | None = None
     consumers: tuple[Neighbour, ...] = ()
     predicted: Mapping[str, Mapping[str, int | None]] = field(default_factory=lambda: MappingProxyType({}))
+    narrowing: Narrowing | None = None
     drawing: Drawing | None = None

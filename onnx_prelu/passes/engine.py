@@ -1,32 +1,29 @@
 """The engine: every site once, planned against the draft as it is then, and committed.
 
 Each commit removes one site for good (see the policies in choose.py), so this is a fixpoint in one round; a form that
-moves an activation leaves a site that is offered again, one MaxPool further on. Folds come after the spelled sites,
-from the first layer to the last.
+moves an activation leaves a site that is offered again, one MaxPool further on. Folds come after the sites; see
+folding.py.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from ..errors import Reason, Refused
+from ..errors import Reason
 from ..graph.draft import Draft
 from ..graph.edit import commit
 from ..graph.index import Node
 from .choice import Choice, SlopeSummary
 from .choose import Policy, attempt, choose, misfit, nothing_asked, refusal
-from .fold import plan_fold
+from .folding import Decided, fold_layers, foldable, folded
 from .neighbours import maker_of, readers_of
 from .patterns import Scope
-from .placed import Placed
 from .plan import Plan
 from .repair import denormals_made, odd_slope, repeated_slope
-from .sites import Site, Slope, find_sites, left_site, named, names_of
+from .sites import Site, find_sites, left_site, named, names_of
 from .slope_fit import require_broadcast
-from .unite import plan_unite
 
 Refusals = Mapping[str, Mapping[str, Reason]]
 """For sites that the caller refuses, by name: the forms that they may not take, and why."""
@@ -53,19 +50,23 @@ def rewrite_sites(
     found = [_found(body, scope.also, folds=policy.folds) for body in draft.scopes()]
     meant = scope.among([name for body in found for name in body.names()])
     asked = policy.among([name for body in found for site in body.sites for name in named(site)])
-    decided: list[tuple[Plan | None, Choice]] = []
+    whole: list[tuple[Plan | None, Choice]] = []
     for body in found:
+        decided: Decided = {}
+        layers: dict[int, Policy] = {}
         for site in body.sites:
             names = list(named(site))
             if meant(names):
                 require_broadcast(body.draft, site)
                 notes = tuple(odd_slope(body.draft, site))
                 plan, choice = _decided(body.draft, site, asked(names), refused)
-                decided.append((plan, replace(choice, notes=notes)))
-        for node in body.relus:
-            if meant(names_of(node)):
-                decided.extend(_fold(body.draft, node, policy, refused))
-    return decided
+                decided[site.node.slot] = plan, replace(choice, notes=notes)
+                layers[site.node.slot] = asked(names)
+        layers |= {node.slot: policy for node in body.relus if meant(names_of(node))}
+        folds = {slot: layers[slot] for slot in sorted(layers) if layers[slot].folds}
+        fold_layers(body.draft, folds, decided, refused)
+        whole.extend(decided.values())
+    return whole
 
 
 def _decided(draft: Draft, site: Site, policy: Policy, refused: Refusals) -> tuple[Plan | None, Choice]:
@@ -122,37 +123,6 @@ def relu_layers(draft: Draft, sites: Sequence[Site]) -> list[Node]:
     return [node for node in draft.index.nodes() if node.op == "Relu" and node not in taken]
 
 
-def _fold(draft: Draft, node: Node, policy: Policy, refused: Refusals) -> Iterator[tuple[Plan | None, Choice]]:
-    """Fold one Relu layer where it has pairs. A layer that has none is no site: there is nothing to tell of it."""
-    plan = _foldable(draft, node, policy)
-    if plan is None:
-        return
-    reasons = refused.get(plan.node.label)
-    if reasons is not None:
-        text = next(iter(reasons.values())).text
-        yield None, replace(_folded(plan), form=None, refused=True, reason=text, refusals=reasons, exactness=None)
-    else:
-        commit(draft, plan.edit)
-        yield plan, _folded(plan)
-
-
-def _foldable(draft: Draft, node: Node, policy: Policy) -> Plan | None:
-    for plan_back, shape in itertools.product((plan_fold, plan_unite), policy.slope_shapes):
-        try:
-            plan = plan_back(draft, node, slope_shape=shape)
-            policy.allows(Placed.after(draft, plan))
-        except Refused:
-            continue
-        return plan
-    return None
-
-
-def _folded(plan: Plan) -> Choice:
-    assert plan.lanes is not None
-    summary = SlopeSummary.of(Slope(plan.lanes.slope))
-    return Choice(plan.node.label, "fold", False, plan.note, {}, "Relu(x)", summary, "rounding", ("fold",))
-
-
 @dataclass(frozen=True)
 class Inspected:
     """What could be done at a site.
@@ -183,9 +153,9 @@ def inspect_sites(draft: Draft, scope: Scope, policy: Policy | None = None) -> l
     for body in found:
         inspected.extend(_inspected(body.draft, site, policy) for site in body.sites if meant(list(named(site))))
         for node in body.relus:
-            plan = _foldable(body.draft, node, policy) if meant(names_of(node)) else None
+            plan = foldable(body.draft, node, policy) if meant(names_of(node)) else None
             if plan is not None:
-                choice = replace(_folded(plan), form=None, exactness=None)
+                choice = replace(folded(plan), form=None, exactness=None)
                 inspected.append(_placed(body.draft, choice, plan.activation, [plan]))
     return inspected
 
@@ -193,6 +163,8 @@ def inspect_sites(draft: Draft, scope: Scope, policy: Policy | None = None) -> l
 def _inspected(draft: Draft, site: Site, policy: Policy) -> Inspected:
     refusals: dict[str, Reason] = {}
     plans = [plan for form in policy.forms if (plan := attempt(form, draft, site, policy, refusals)) is not None]
+    if len(site.region) == 1 and (plan := foldable(draft, site.node, policy)) is not None:
+        plans.append(plan)
     choice = Choice(
         node=site.node.label,
         form=None,

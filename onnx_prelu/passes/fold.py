@@ -23,6 +23,7 @@ from ..graph.edit import Edit
 from ..graph.index import Node
 from ..graph.linear import Linear
 from .narrow import plan_narrow, still
+from .narrowing import Narrowing
 from .plan import Plan
 from .sites import Slope
 from .step import is_step
@@ -58,7 +59,9 @@ def plan_fold(draft: Draft, node: Node, *, slope_shape: str = "") -> Plan:
         text = f"some group would keep all of its {units // layers.groups} units, and all have to keep equally many"
         raise Refused("group-layout", text, node.label)
     form = "fold" if np.any(found.lanes.slope != slopes[found.lanes.unit]) else "reduce"
-    plan = plan_narrow(draft, node, layers, found, form=form, note=_note(units, found), slope_shape=slope_shape)
+    plan = plan_narrow(
+        draft, node, layers, found, form=form, note=Narrowing.of(found).sentence(), slope_shape=slope_shape
+    )
     lanes, behind = found.lanes, layers.after.layers
     steps = [] if layers.after.steps else [each.layer for each in behind if is_step(each, lanes)]
     whole = len(behind) == len(steps) == 1 and found.sums.only_takes(lanes) and not found.constant.size
@@ -103,25 +106,6 @@ def _slopes(draft: Draft, node: Node, layers: Layers) -> Array:
         return round_to(np.full(units, alpha), layers.before.weight.weight.dtype)
     slope = Slope(draft.constants.need(node.inputs[1], "the slope", node).values())
     return slope.shrunk().per_unit(units, layers.before.output.axis, node.label)
-
-
-def _note(units: int, found: Reduced) -> str:
-    """What became of the units, in words."""
-    parts = {
-        "of them pairs": found.paired,
-        "merged into parallel ones": found.merged,
-        "that counted for nothing": found.dropped,
-        "constant": len(found.constant),
-    }
-    told = ", ".join(f"{count} {what}" for what, count in parts.items() if count)
-    note = f"{units} units became {len(found.lanes)}, {told}"
-    if found.rounded:
-        note += f"; {found.rounded} pairs are PReLUs up to rounding of the stored weights"
-    if found.given_up:
-        note += f"; {found.given_up} units were not compared with all others, which would have taken too long"
-    if found.loose:
-        note += f"; {found.loose} slopes are one of several floats that give the stored weights"
-    return note
 
 
 def _without_step(plan: Plan, step: Linear) -> Plan:

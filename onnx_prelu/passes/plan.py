@@ -13,6 +13,7 @@ from ..algebra.reduction import Reduced
 from ..graph.edit import Edit
 from ..graph.index import Node
 from ..graph.weights import Take
+from .narrowing import Narrowing
 from .sites import Slope
 
 
@@ -89,6 +90,11 @@ class Plan:
     seam: Seam | None = None
     note: str | None = None
     left: tuple[Left, ...] = ()
+
+    @property
+    def narrowing(self) -> Narrowing | None:
+        """How many units went where, if there are fewer now."""
+        return None if self.reduced is None else Narrowing.of(self.reduced)
 
     def followed(self, inner: Plan) -> Plan:
         """This plan together with one for an activation that it leaves: what both do, told of the site."""

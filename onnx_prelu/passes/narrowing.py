@@ -1,0 +1,67 @@
+"""How many units a layer had, how many it has, and where the others went: for whoever tells it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..algebra.reduction import Reduced
+
+
+@dataclass(frozen=True)
+class Narrowing:
+    """What became of the units of a layer.
+
+    Attributes:
+        before: How many there were.
+        after: How many there are.
+        paired: How many went as the negative side of another one.
+        merged: How many went into parallel ones.
+        dropped: How many counted for nothing.
+        constant: How many do not depend on the input, and went into the bias behind.
+        rounded: How many slopes of pairs are right up to rounding of the stored weights only.
+        loose: How many slopes of pairs are one of several floats that would do.
+        given_up: How many nobody compared with all others.
+    """
+
+    before: int
+    after: int
+    paired: int = 0
+    merged: int = 0
+    dropped: int = 0
+    constant: int = 0
+    rounded: int = 0
+    loose: int = 0
+    given_up: int = 0
+
+    @classmethod
+    def of(cls, reduced: Reduced) -> Narrowing:
+        """What a reduction does."""
+        return cls(
+            len(reduced.direction),
+            len(reduced.lanes),
+            reduced.paired,
+            reduced.merged,
+            reduced.dropped,
+            len(reduced.constant),
+            reduced.rounded,
+            reduced.loose,
+            reduced.given_up,
+        )
+
+    def sentence(self) -> str:
+        """The same in words."""
+        parts = {
+            "of them pairs": self.paired,
+            "merged into parallel ones": self.merged,
+            "that counted for nothing": self.dropped,
+            "constant": self.constant,
+        }
+        told = [f"{self.before} units became {self.after}"]
+        told[0] += "".join(f", {count} {what}" for what, count in parts.items() if count)
+        if self.rounded:
+            told.append(f"{self.rounded} pairs are PReLUs up to rounding of the stored weights")
+        if self.given_up:
+            told.append(f"{self.given_up} units were not compared with all others, which would have taken too long")
+        if self.loose:
+            told.append(f"{self.loose} slopes are one of several floats that give the stored weights")
+        return "; ".join(told)
