@@ -53,7 +53,7 @@ def merged(members: Indices, scale: Array, slopes: Array, columns: Array, dtype:
 
     Args:
         members: (n,) the units, ascending.
-        scale: (n,) of which multiple of one pre-activation z each computes; the first one's is above 0.
+        scale: (n,) of which multiple of one pre-activation z each computes.
         slopes: (n,) their slopes.
         columns: (n, q) their stored columns.
         dtype: The type that columns and slopes are stored in.
@@ -63,9 +63,10 @@ def merged(members: Indices, scale: Array, slopes: Array, columns: Array, dtype:
     [(3, 0.0, [1.0, 2.0])]
     """
     as_they_are = [alone(int(unit), float(slope)) for unit, slope in zip(members, slopes, strict=True)]
+    scale = scale / np.sign(scale[0])  # the earlier unit is the positive side
     facing = scale < 0
-    if len(members) == 1 or (len(members) == 2 and facing[1] and not np.any(slopes)):
-        return as_they_are  # two that face each other are no pair: what pairs has been undone
+    if len(members) == 2 and facing[1] and not np.any(slopes):
+        return as_they_are  # they are no pair, or they would have been taken for one
     positive = np.where(facing, scale * slopes, scale)
     negative = np.where(facing, scale, scale * slopes)
     off = half_ulp(columns, dtype) + np.abs(columns) * float(ml_dtypes.finfo(dtype).eps)

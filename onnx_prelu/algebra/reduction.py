@@ -10,7 +10,7 @@ was, and is then reduced as it would have been. The order of the units that stay
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -19,10 +19,10 @@ from numpy.typing import DTypeLike, NDArray
 
 from .cells import Indices
 from .floats import Array
-from .grouping import groups, opposite_pairs
+from .grouping import Groups, groups, opposite_pairs
 from .lanes import Lanes
-from .merging import Lane, merged, same
-from .recovery import Pairs, fold_pairs
+from .merging import Lane, alone, merged, same
+from .recovery import fold_pairs
 
 Mask = NDArray[np.bool_]
 
@@ -186,41 +186,43 @@ def reduced(units: Units) -> Reduced:
     array([[3., 0.],
            [4., 2.]])
     """
-    m = len(units.rows)
-    root, scale, slopes = np.arange(m), np.ones(m), np.array(units.slopes, np.float64)
-    there = np.ones(m, bool)
-    columns = cache(units.columns)
+    m, columns = len(units.rows), cache(units.columns)
     pairs, first, second = _pairs(units, columns)
-    slopes[first], there[second] = pairs.slope[pairs.partner >= 0], False
+    there, slopes = np.ones(m, bool), np.array(units.slopes, np.float64)
+    there[second], slopes[first] = False, pairs.slope
     dead = there & units.unread
     constant = there & units.constant & ~dead
-    going = np.flatnonzero(there & ~dead & ~constant)
-    found = groups(units.rows[going], units.dtype, _kin(units)[going])
-    root[going], scale[going] = going[found.leader], found.scale
+    direction, given_up = _directions(units, first, second)
     lanes: list[Lane] = []
-    for members in _together(going, root):
-        how = members, scale[members], slopes[members]
+    whole = np.ones(len(first), bool)  # pairs that are told as such
+    for members in _together(np.flatnonzero(there & ~dead & ~constant), direction.leader):
         if len(members) == 1 or units.maxima:
-            lanes += same(*how)
+            lanes += same(members, direction.scale[members], slopes[members])
+            continue
+        apart = ~pairs.determined & np.isin(first, members) & (direction.leader[second] == direction.leader[first])
+        raw, bent = np.union1d(members, second[apart]), slopes.copy()
+        bent[first[apart]] = 0  # what is stored says more than any one of the slopes that would do
+        found = merged(raw, direction.scale[raw], bent[raw], columns()[raw], units.dtype)
+        if len(found) < len(members):
+            whole &= ~apart
+            lanes += found
         else:
-            lanes += merged(*how, columns()[members], units.dtype)
-    size = np.linalg.norm(units.rows, axis=1)
-    times = np.divide(size[second], size[first], out=np.ones(len(first)), where=size[first] > 0)
-    root[second], scale[second] = root[first], -times * scale[first]
+            lanes += [alone(int(unit), float(slopes[unit])) for unit in members]
+    gone = int(np.sum(whole)) + int(np.sum(dead)) + int(np.sum(constant))
     return _collected(
         lanes,
         units.group,
-        root,
-        scale,
+        direction.leader,
+        direction.scale,
         units.dtype,
         constant=np.flatnonzero(constant),
         constant_slope=slopes[constant],
-        paired=len(first),
-        merged=len(going) - len(lanes),
+        paired=int(np.sum(whole)),
+        merged=m - gone - len(lanes),
         dropped=int(np.sum(dead)),
-        rounded=int(np.sum(~pairs.exact)),
-        loose=int(np.sum(~pairs.determined)),
-        given_up=len(found.given_up),
+        rounded=int(np.sum(whole & ~pairs.exact)),
+        loose=int(np.sum(whole & ~pairs.determined)),
+        given_up=given_up,
     )
 
 
@@ -236,11 +238,20 @@ def leaving_out(gone: Mask, slopes: Array, group: Indices) -> Reduced:
     array([0., 1.])
     """
     m, stay = len(gone), np.flatnonzero(~gone)
-    lanes = [Lane(int(unit), 1.0, float(slopes[unit]), np.array([unit]), np.ones(1)) for unit in stay]
+    lanes = [alone(int(unit), float(slopes[unit])) for unit in stay]
     return _collected(lanes, group, np.arange(m), np.ones(m), np.float64, dropped=int(np.sum(gone)))
 
 
-def _pairs(units: Units, columns: Callable[[], Array]) -> tuple[Pairs, Indices, Indices]:
+@dataclass(frozen=True)
+class _Found:
+    """Pairs, an entry each: their slopes, whether these are the only floats that do, and whether they do exactly."""
+
+    slope: Array
+    determined: Mask
+    exact: Mask
+
+
+def _pairs(units: Units, columns: Callable[[], Array]) -> tuple[_Found, Indices, Indices]:
     """The pairs among plain Relu units, and which units are the first and the second of each."""
     bent = np.flatnonzero(units.slopes == 0) if not units.maxima else np.empty(0, np.intp)
     if next(opposite_pairs(units.rows[bent], np.empty((len(bent), 0)), units.kin[bent], units.dtype), None) is None:
@@ -248,7 +259,24 @@ def _pairs(units: Units, columns: Callable[[], Array]) -> tuple[Pairs, Indices, 
     read = columns()[bent] if bent.size else np.empty((0, 1))
     pairs = fold_pairs(units.rows[bent], read, units.dtype, units.kin[bent], units.fixed[bent])
     found = pairs.partner >= 0
-    return pairs, bent[pairs.keep[found]], bent[pairs.partner[found]]
+    told = _Found(pairs.slope[found], pairs.determined[found], pairs.exact[found])
+    return told, bent[pairs.keep[found]], bent[pairs.partner[found]]
+
+
+def _directions(units: Units, first: Indices, second: Indices) -> tuple[Groups, int]:
+    """Of which unit each is a multiple: of the first one parallel to it, or to the unit that it is a pair with.
+
+    Returns:
+        That, and how many units were not compared with all others.
+    """
+    found = groups(units.rows, units.dtype, _kin(units))
+    leader, scale = found.leader.copy(), found.scale.copy()
+    apart = leader[second] != leader[first]
+    one, two = first[apart], second[apart]
+    size = [np.linalg.norm(units.rows[each], axis=1) for each in (one, two)]
+    leader[two] = leader[one]
+    scale[two] = -np.divide(size[1], size[0], out=np.ones(len(one)), where=size[0] > 0) * scale[one]
+    return replace(found, leader=leader, scale=scale), len(found.given_up)
 
 
 def _kin(units: Units) -> Indices:
@@ -258,10 +286,10 @@ def _kin(units: Units) -> Indices:
     return kin
 
 
-def _together(going: Indices, root: Indices) -> list[Indices]:
+def _together(going: Indices, leader: Indices) -> list[Indices]:
     """The units of each group of parallel ones, ascending."""
-    order = np.argsort(root[going], kind="stable")
-    starts = np.flatnonzero(np.diff(root[going][order])) + 1
+    order = np.argsort(leader[going], kind="stable")
+    starts = np.flatnonzero(np.diff(leader[going][order])) + 1
     return [members for members in np.split(going[order], starts) if members.size]
 
 

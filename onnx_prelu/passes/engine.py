@@ -63,9 +63,9 @@ def rewrite_sites(
                 decided[site.node.slot] = plan, replace(choice, notes=notes)
                 layers[site.node.slot] = asked(names)
         layers |= {node.slot: policy for node in body.relus if meant(names_of(node))}
-        folds = {slot: layers[slot] for slot in sorted(layers) if layers[slot].folds}
+        folds = {slot: each for slot, each in layers.items() if each.folds}
         fold_layers(body.draft, folds, decided, refused)
-        whole.extend(decided.values())
+        whole.extend(decided[slot] for slot in sorted(decided))
     return whole
 
 

@@ -1,6 +1,7 @@
-"""Fold the layers of one body, first to last, until nothing changes: what goes in one layer can free another.
+"""Fold the layers of one body, until nothing changes: what goes in one layer can free another.
 
-Each commit leaves a layer with fewer units, so this ends.
+The last one comes first: columns that are added up are rounded, and they are part of the rows of the next layer, which
+have to be told parallel. Each commit leaves a layer with fewer units, so this ends.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def fold_layers(
 
     Args:
         draft: The body.
-        policies: The slots, in order, and what is allowed of a layer there.
+        policies: The slots, and what is allowed of a layer there.
         decided: What was decided there so far; layers that fold are added.
         refused: Sites that stay, by name, and why. A layer that would fold is told of with it.
     """
@@ -43,7 +44,7 @@ def fold_layers(
     changed = True
     while changed:
         changed = False
-        for slot, policy in list(slots.items()):
+        for slot, policy in sorted(slots.items(), reverse=True):
             plans = (foldable(draft, node, policy) for node in draft.index.slots[slot])
             plan = next(filter(None, plans), None)
             if plan is None:

@@ -200,6 +200,8 @@ def put_lanes(
 ) -> Edit:
     """The edit that replaces the units of an activation by lanes.
 
+    A tensor that an earlier edit made of units has other lanes afterwards, under the name that it has.
+
     Args:
         draft: The working copy.
         layers: The layers around the activation.
@@ -229,7 +231,8 @@ def put_lanes(
     place = layers.before.output
     axes = dict.fromkeys([*(node.outputs[0] for node in layers.before.nodes), *tensors], place.axis)
     axes |= {name: step.output.axis for step in layers.after.steps for name in step.node.outputs if name}
-    rename = {name: names.new(name, suffix) for name in axes}
+    made = {widened.new for widened in draft.widened.values()}
+    rename = {name: name if name in made else names.new(name, suffix) for name in axes}
     activation.name = names.new(last.name, activation.op_type.lower())
     activation.input.insert(0, rename[tensors[0]])
     activation.output.append(rename[tensors[1]])
@@ -240,9 +243,9 @@ def put_lanes(
     around = [*layers.before.nodes, *(step.node for step in layers.after.steps)]
     around += [node for reading in layers.after.layers for node in reading.layer.nodes]
     nodes |= {node: (rewired(node, changes, named, rename),) for node in around}
-    made = {named[change]: NewConstant(change.weight, change.node.inputs[change.position]) for change in changes}
+    stored = {named[change]: NewConstant(change.weight, change.node.inputs[change.position]) for change in changes}
     widened = tuple(Widened(old, new, axes[old], place.units, len(lanes)) for old, new in rename.items())
-    return Edit(nodes, {**made, **(constants or {})}, widened)
+    return Edit(nodes, {**stored, **(constants or {})}, widened)
 
 
 def constant_name(draft: Draft, names: Names, change: Change, suffix: str) -> str:
