@@ -60,7 +60,7 @@ def takes_constants(layer: Linear) -> bool:
     given = _attributes(node)
     if node.op == "Conv":
         return not any(given.get("pads", ())) and given.get("auto_pad", b"NOTSET") in (b"NOTSET", b"VALID")
-    return node.op == "MatMul" or (node.op == "Gemm" and (not layer.added or given.get("beta", 1.0) != 0))
+    return node.op == "MatMul" or (node.op == "Gemm" and given.get("beta", 1.0) != 0)
 
 
 def added_up(reading: Reading, values: Array) -> Array:
@@ -76,7 +76,7 @@ def added_up(reading: Reading, values: Array) -> Array:
     inputs = np.moveaxis(each.reshape(reading.units, repeats, block), 0, 1).reshape(layer.groups, -1)
     rows = layer.matrix().reshape(layer.groups, layer.units // layer.groups, inputs.shape[1], -1).sum(axis=3)
     given = _attributes(layer.weight.node)
-    scale = given.get("alpha", 1.0) / (given.get("beta", 1.0) if layer.added else 1.0)
+    scale = given.get("alpha", 1.0) / given.get("beta", 1.0)
     found: Array = np.einsum("gui,gi->gu", rows, inputs).reshape(-1)
     return found * float(scale)
 

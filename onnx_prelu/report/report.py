@@ -204,6 +204,7 @@ def _site(choice: Choice) -> dict[str, Any]:
         "producer": None if choice.producer is None else asdict(choice.producer),
         "consumers": [asdict(consumer) for consumer in choice.consumers],
         "predicted": choice.predicted,
+        "narrowing": None if choice.narrowing is None else asdict(choice.narrowing),
         "drawing": None if choice.drawing is None else asdict(choice.drawing),
     }
 

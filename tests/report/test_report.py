@@ -70,6 +70,7 @@ def test_a_site():
             "producer": None,
             "consumers": [],
             "predicted": {},
+            "narrowing": None,
             "drawing": None,
         }
     ]  # fmt: skip

@@ -32,6 +32,7 @@ from onnx_prelu.measure.latency.throughput import Throughput
 from onnx_prelu.measure.providers.placement import Placed
 from onnx_prelu.passes.choice import SlopeSummary
 from onnx_prelu.passes.drawing import Drawing, Drawn
+from onnx_prelu.passes.narrowing import Narrowing
 from onnx_prelu.passes.neighbours import Neighbour
 from onnx_prelu.passes.stable import Proven, Units
 from onnx_prelu.report.budgets import Judged
@@ -59,6 +60,7 @@ PARTS = {
     "failing": Failing,
     "latency": Latency,
     "moved": Moved,
+    "narrowing": Narrowing,
     "neighbour": Neighbour,
     "nonfinite": NonFinite,
     "op": OpTime,
@@ -134,7 +136,9 @@ def test_reports_are_valid(name):
     validate(REPORTS[name].to_dict())
 
 
-TOLD = Report("rewrite", "net.onnx", sites=(replace(SPLIT, drawing=DRAWING),)).to_dict()
+TOLD = Report(
+    "rewrite", "net.onnx", sites=(replace(SPLIT, drawing=DRAWING, narrowing=Narrowing(8, 4, paired=4)),)
+).to_dict()
 
 
 @pytest.mark.parametrize(
@@ -147,6 +151,7 @@ TOLD = Report("rewrite", "net.onnx", sites=(replace(SPLIT, drawing=DRAWING),)).t
         (("sites", 0, "node"), None),
         (("sites", 0, "exactness"), "nearly"),
         (("sites", 0, "slope", "count"), -1),
+        (("sites", 0, "narrowing", "before"), -1),
         (("sites", 0, "drawing", "after", 0, "role"), "guest"),
     ],
 )
