@@ -75,29 +75,34 @@ def disguised(rng, rows, slopes, columns, dtype, copies=3):
     return tuple(np.array([lanes[i][part] for i in order]) for part in (0, 1))
 
 
-def model(kind, rows, columns, dtype):
-    """A Relu layer of these rows, the bias last, and these columns."""
+def model(kind, rows, columns, dtype, slopes=None):
+    """A Relu layer of these rows, the bias last, and these columns; a PRelu layer where it has slopes."""
     A, b, V = rows[:, :-1], rows[:, -1], columns
+    act = helper.make_node("Relu", ["z"], ["h"], "act")
+    constants = {"A": A, "b": b, "V": V}
+    if slopes is not None:
+        act = helper.make_node("PRelu", ["z", "a"], ["h"], "act")
+        constants["a"] = slopes.reshape(-1, 1, 1) if kind == "Conv" else slopes
     if kind == "Conv":
-        A, V = A.reshape(len(A), -1, 2, 2), V.T.reshape(-1, len(V), 1, 1)
-        nodes = [helper.make_node("Conv", ["x", "A", "b"], ["z"], "z"), helper.make_node("Relu", ["z"], ["h"], "act"),
-                 helper.make_node("Conv", ["h", "V"], ["y"], "y")]  # fmt: skip
-        x, y = [2, A.shape[1], 5, 4], [2, V.shape[0], 4, 3]
+        constants |= {"A": A.reshape(len(A), -1, 2, 2), "V": V.T.reshape(-1, len(V), 1, 1)}
+        first = [helper.make_node("Conv", ["x", "A", "b"], ["z"], "z")]
+        x, y = [2, A.shape[1] // 4, 5, 4], [2, V.shape[1], 4, 3]
     else:
-        A = A.T
-        first = {"Gemm": [helper.make_node("Gemm", ["x", "A", "b"], ["z"], "z")],
-                 "MatMul": [helper.make_node("MatMul", ["x", "A"], ["p"], "z"),
-                            helper.make_node("Add", ["p", "b"], ["z"], "add")]}[kind]  # fmt: skip
-        nodes = [*first, helper.make_node("Relu", ["z"], ["h"], "act"),
-                 helper.make_node(kind, ["h", "V"], ["y"], "y")]  # fmt: skip
-        x, y = [8, A.shape[0]], [8, V.shape[1]]
+        constants["A"] = A.T
+        product = [
+            helper.make_node("MatMul", ["x", "A"], ["p"], "z"),
+            helper.make_node("Add", ["p", "b"], ["z"], "add"),
+        ]
+        first = [helper.make_node("Gemm", ["x", "A", "b"], ["z"], "z")] if kind == "Gemm" else product
+        x, y = [8, A.shape[1]], [8, V.shape[1]]
+    nodes = [*first, act, helper.make_node(kind, ["h", "V"], ["y"], "y")]
     number = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     graph = helper.make_graph(
         nodes,
         "disguised",
         [helper.make_tensor_value_info("x", number, x)],
         [helper.make_tensor_value_info("y", number, y)],
-        [numpy_helper.from_array(value.astype(dtype), name) for name, value in (("A", A), ("b", b), ("V", V))],
+        [numpy_helper.from_array(value.astype(dtype), name) for name, value in constants.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
@@ -136,3 +141,41 @@ def test_a_disguised_layer_has_as_many_units_as_directions(layer):
     shape = [dim.dim_value for dim in wide.graph.input[0].type.tensor_type.shape.dim]
     feeds = {"x": np.random.default_rng(0).normal(size=shape).astype(dtype)}
     assert_close(run(wide, feeds), run(narrow, feeds))
+
+
+@examples(1000)
+@given(layers(), st.integers(0, 2**32 - 1), st.sampled_from([1, -1]))
+def test_a_near_miss_is_not_folded(layer, seed, sign):
+    """Rows that are parallel but for one entry, of which there are two or more, stay."""
+    _, kind, dtype, rows, _, columns = layer
+    rng = np.random.default_rng(seed)
+    rows, columns = rows[:1], columns[:2] if len(columns) > 1 else np.vstack([columns, -0.5 * columns])
+    rows[:, rng.permutation(rows.shape[1])[rng.integers(2, rows.shape[1] + 1) :]] = 0
+    if not np.any(rows[0, :-1]):
+        rows[0, 0] = 1
+    other = stored(sign * np.exp(rng.normal()) * rows[0], dtype)
+    entry = rng.choice(np.flatnonzero(other))
+    other[entry] *= 1 + rng.choice([-1, 1]) * (1e-4 if dtype == np.float32 else 3e-2)
+    wide = model(kind, np.vstack([rows, stored(other, dtype)]), columns, dtype)
+    assert rewritten(wide, to="prelu")[1] == []
+
+
+@examples(1000)
+@given(layers())
+def test_what_a_split_made_folds_to_what_the_layer_folds_to(layer):
+    """Also where rows are parallel, columns zero or units constant; bit for bit where the slopes are determined."""
+    rng, kind, dtype, rows, slopes, columns = layer
+    flat = np.append(np.zeros(rows.shape[1] - 1), 0.75)
+    rows, columns = np.vstack([rows, flat, rows[0]]), np.vstack([columns, columns[:1], np.zeros_like(columns[:1])])
+    prelu = model(kind, rows, columns, dtype, np.append(slopes, stored(rng.choice(SLOPES, 2), dtype)))
+    wide, (choice,) = rewritten(prelu, form="split")
+    if choice.form != "split":
+        return  # every slope is 0, and so it is a Relu
+    one, _ = rewritten(prelu, to="prelu")
+    two, choices = rewritten(wide, to="prelu")
+    assert [node.op_type for node in one.graph.node] == [node.op_type for node in two.graph.node]
+    assert width(one) == width(two)
+    if "several" not in choices[0].reason:
+        assert sorted(value.tobytes() for value in arrays(one).values()) == sorted(
+            value.tobytes() for value in arrays(two).values()
+        )
