@@ -135,5 +135,5 @@ def common_slope(p: Array, p_off: Array, n: Array, n_off: Array, dtype: DTypeLik
         high = float(np.min(d[c < 0] / c[c < 0], initial=np.inf))
         if low <= high and np.all(d[c == 0] <= 0):
             found = shortest(low, high, dtype)
-            return None if found is None else sign * found
+            return None if found is None else sign * found + 0.0  # no zero below zero
     return None

@@ -221,25 +221,9 @@ def reduced(units: Units) -> Reduced:
         merged=m - gone - len(lanes),
         dropped=int(np.sum(dead)),
         rounded=int(np.sum(whole & ~pairs.exact)),
-        loose=int(np.sum(whole & ~pairs.determined)),
+        loose=int(np.sum(~pairs.determined)),
         given_up=given_up,
     )
-
-
-def leaving_out(gone: Mask, slopes: Array, group: Indices) -> Reduced:
-    """What a layer becomes of which some units count for nothing, and the others stay as they are.
-
-    Args:
-        gone: (m,) the units that count for nothing: where groups would differ, some stay nevertheless.
-        slopes: (m,) the slopes that the others have then.
-        group: (m,) in which group of its layers each unit stands, ascending.
-
-    >>> leaving_out(np.array([False, True, False]), np.array([0.0, 0.0, 1.0]), np.zeros(3, np.intp)).lanes.slope
-    array([0., 1.])
-    """
-    m, stay = len(gone), np.flatnonzero(~gone)
-    lanes = [alone(int(unit), float(slopes[unit])) for unit in stay]
-    return _collected(lanes, group, np.arange(m), np.ones(m), np.float64, dropped=int(np.sum(gone)))
 
 
 @dataclass(frozen=True)

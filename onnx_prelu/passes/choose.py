@@ -146,13 +146,13 @@ def direction(to: str, form: str | None, *, has_prelu: bool) -> str:
 
 
 def known_form(form: str) -> str:
-    """The form, if it can be asked for by name.
+    """The form, if it can be asked for by name; ``fold`` is what the way to PReLU does to layers, so it means that.
 
     Raises:
         BadUsage: It cannot.
     """
     if form == "fold":
-        raise BadUsage("--form fold is what --to prelu does by itself", todo="take --to prelu")
+        return "prelu"
     _known("--form", form, FORM_NAMES)
     return form
 
