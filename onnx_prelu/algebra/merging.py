@@ -21,6 +21,7 @@ from .cells import Indices
 from .floats import Array, half_ulp, round_to
 from .recovery import shortest
 
+_NEAR = 2  # ulps, in which the slope of the fewest digits is looked for
 _WIDER = 1 + 1e-9  # bounds are computed, and rounded themselves
 
 
@@ -81,7 +82,7 @@ def merged(members: Indices, scale: Array, slopes: Array, columns: Array, dtype:
     nothing = np.all(np.abs(p) <= p_off), np.all(np.abs(n) <= n_off)
     if all(nothing):
         return []
-    if nothing[1] and not np.any(negative):
+    if nothing[1]:
         return [_facing(members, scale, positive, 0.0, 1.0)]
     if nothing[0]:
         return [_facing(members, scale, -negative, 0.0, -1.0)]
@@ -123,17 +124,20 @@ def common_slope(p: Array, p_off: Array, n: Array, n_off: Array, dtype: DTypeLik
         n: What is known of the other side.
         n_off: By how much that may be off.
         dtype: The type in which the slope is stored.
-        first: Slopes to take if they will do; else it is the one with the fewest digits.
+        first: Slopes to take if they will do; else it is the one with the fewest digits, near the middle of all.
     """
     for slope in first:
         if np.all(np.abs(n - slope * p) <= n_off + abs(slope) * p_off):
             return float(slope)
-    for sign in (1.0, -1.0):  # with b = |a|, each bound is c·b >= d
-        c = np.concatenate([p + p_off, p_off - p])
-        d = np.concatenate([sign * n - n_off, -sign * n - n_off])
-        low = max(0.0, float(np.max(d[c > 0] / c[c > 0], initial=0.0)))
-        high = float(np.min(d[c < 0] / c[c < 0], initial=np.inf))
-        if low <= high and np.all(d[c == 0] <= 0):
-            found = shortest(low, high, dtype)
-            return None if found is None else sign * found + 0.0  # no zero below zero
-    return None
+    middle = float(n @ p / (p @ p))
+    sign = 1.0 if middle >= 0 else -1.0
+    c = np.concatenate([p + p_off, p_off - p])  # with b = |a|, each bound is c·b >= d
+    d = np.concatenate([sign * n - n_off, -sign * n - n_off])
+    low = float(np.max(d[c > 0] / c[c > 0], initial=0.0))
+    high = float(np.min(d[c < 0] / c[c < 0], initial=np.inf))
+    if low > high or np.any(d[c == 0] > 0):
+        return None
+    near = abs(middle) * _NEAR * float(ml_dtypes.finfo(dtype).eps)
+    inside = max(low, abs(middle) - near), min(high, abs(middle) + near)
+    found = shortest(*(inside if inside[0] <= inside[1] else (low, high)), dtype)
+    return None if found is None else sign * found + 0.0  # no zero below zero

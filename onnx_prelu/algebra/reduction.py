@@ -243,7 +243,7 @@ def _pairs(units: Units, columns: Callable[[], Array]) -> tuple[_Found, Indices,
     read = columns()[bent] if bent.size else np.empty((0, 1))
     pairs = fold_pairs(units.rows[bent], read, units.dtype, units.kin[bent], units.fixed[bent])
     found = pairs.partner >= 0
-    told = _Found(pairs.slope[found], pairs.determined[found], pairs.exact[found])
+    told = _Found(pairs.slope[found] + 0.0, pairs.determined[found], pairs.exact[found])
     return told, bent[pairs.keep[found]], bent[pairs.partner[found]]
 
 
