@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .cells import Indices
-from .floats import Array
+from .floats import Array, is_normal
 from .grouping import Groups, groups, opposite_pairs
 from .lanes import Lanes
 from .merging import Lane, alone, merged, same
@@ -42,6 +42,7 @@ class Units:
         kin: (m,) only units of the same number can become one.
         group: (m,) in which group of its layers each unit stands, ascending; every group keeps equally many.
         unread: (m,) units whose columns are zero.
+        idle: (m,) units that are never above 0, whatever the input: with slope 0 they count for nothing.
         fixed: (m,) other units that stay as they are.
         constant: (m,) units that do not depend on the input, and that their readers can do without.
         maxima: Whether something behind takes maxima of each unit: only multiples of one function can be merged then.
@@ -54,6 +55,7 @@ class Units:
     kin: Indices
     group: Indices
     unread: Mask
+    idle: Mask
     fixed: Mask
     constant: Mask
     maxima: bool = False
@@ -179,7 +181,7 @@ def reduced(units: Units) -> Reduced:
     >>> rows = np.array([[1.0, 2.0], [2.0, 4.0], [3.0, -1.0], [-3.0, 1.0]])
     >>> columns = np.array([[1.0, 2.0], [1.0, -1.0], [4.0, 2.0], [-1.0, -0.5]])
     >>> free, alike = np.zeros(4, bool), np.zeros(4, np.intp)
-    >>> found = reduced(Units(rows, lambda: columns, np.zeros(4), np.float32, alike, alike, free, free, free))
+    >>> found = reduced(Units(rows, lambda: columns, np.zeros(4), np.float32, alike, alike, free, free, free, free))
     >>> found.lanes.unit, found.lanes.slope
     (array([0, 2]), array([0.  , 0.25]))
     >>> found.sums.of(columns, 2)
@@ -190,7 +192,7 @@ def reduced(units: Units) -> Reduced:
     pairs, first, second = _pairs(units, columns)
     there, slopes = np.ones(m, bool), np.array(units.slopes, np.float64)
     there[second], slopes[first] = False, pairs.slope
-    dead = there & units.unread
+    dead = there & (units.unread | (units.idle & (slopes == 0)))
     constant = there & units.constant & ~dead
     direction, given_up = _directions(units, first, second)
     lanes: list[Lane] = []
@@ -264,9 +266,9 @@ def _directions(units: Units, first: Indices, second: Indices) -> tuple[Groups, 
 
 
 def _kin(units: Units) -> Indices:
-    """The same numbers, but that a fixed unit has one of its own."""
-    kin = units.kin.copy()
-    kin[units.fixed] = kin.max(initial=0) + 1 + np.flatnonzero(units.fixed)
+    """The same numbers, but that a unit has one of its own if it is fixed, or if its row has lost bits as denormals."""
+    kin, own = units.kin.copy(), units.fixed | ~np.all(is_normal(units.rows, units.dtype), axis=1)
+    kin[own] = kin.max(initial=0) + 1 + np.flatnonzero(own)
     return kin
 
 

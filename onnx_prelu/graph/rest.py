@@ -54,13 +54,15 @@ def carried(draft: Draft, steps: Iterable[Step], values: Array) -> Array | None:
     return found
 
 
-def takes_constants(layer: Linear) -> bool:
+def takes_constants(draft: Draft, layer: Linear) -> bool:
     """Whether a layer sees the same of a constant unit at every place, and has a bias, or can be given one."""
     node = layer.weight.node
     given = _attributes(node)
     if node.op == "Conv":
         return not any(given.get("pads", ())) and given.get("auto_pad", b"NOTSET") in (b"NOTSET", b"VALID")
-    return node.op == "MatMul" or (node.op == "Gemm" and given.get("beta", 1.0) != 0)
+    if node.op == "MatMul":
+        return bool(layer.added) or draft.opset >= 7  # before, an Add broadcasts only where an attribute says so
+    return node.op == "Gemm" and given.get("beta", 1.0) != 0
 
 
 def added_up(reading: Reading, values: Array) -> Array:

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..algebra.floats import Array, round_to
+from ..algebra.floats import Array
 from ..algebra.reduction import Reduced, Units, reduced
 from ..errors import Refused
 from ..graph.between import UNITWISE
@@ -22,10 +22,9 @@ from ..graph.draft import Draft
 from ..graph.edit import Edit
 from ..graph.index import Node
 from ..graph.linear import Linear
-from .narrow import plan_narrow, still
+from .narrow import plan_narrow, slopes_of, still
 from .narrowing import Narrowing
 from .plan import Plan
-from .sites import Slope
 from .step import is_step
 from .wide import Layers, layers_around
 
@@ -50,7 +49,7 @@ def plan_fold(draft: Draft, node: Node, *, slope_shape: str = "") -> Plan:
     x, y = node.inputs[0], node.outputs[0]
     layers = layers_around(draft, x, y, (node,), node, UNITWISE)
     _one_dtype(layers, node)
-    slopes = _slopes(draft, node, layers)
+    slopes = slopes_of(draft, node, layers)
     found = _reduced(draft, layers, slopes)
     units = layers.before.units
     if len(found.lanes) == units:
@@ -72,6 +71,7 @@ def _reduced(draft: Draft, layers: Layers, slopes: Array) -> Reduced:
     """What becomes of the units."""
     before, after, units = layers.before, layers.after, layers.before.units
     rest, nowhere = still(draft, layers), np.zeros(units, bool)
+    fixed = nowhere if rest.movable else after.adds(units)
 
     def columns() -> Array:
         return np.concatenate([reading.columns() for reading in after.layers], axis=1)
@@ -84,28 +84,13 @@ def _reduced(draft: Draft, layers: Layers, slopes: Array) -> Reduced:
             dtype=before.weight.weight.dtype,
             kin=_kin(layers),
             group=np.arange(units) // (units // layers.groups),
+            idle=rest.flat & (rest.offset <= 0) & ~fixed,
             unread=~np.any([reading.reads() for reading in after.layers], axis=0),
-            fixed=nowhere if rest.movable else after.adds(units),
+            fixed=fixed,
             constant=rest.flat if rest.movable else nowhere,
             maxima=after.maxima,
         )
     )
-
-
-def _slopes(draft: Draft, node: Node, layers: Layers) -> Array:
-    """(units,) the slopes of an activation.
-
-    Raises:
-        Refused: ``overridable-weight``, ``runtime-weight``, ``quantized-weight``, ``slope-not-per-unit``.
-    """
-    units = layers.before.units
-    if node.op == "Relu":
-        return np.zeros(units)
-    if node.op == "LeakyRelu":
-        alpha = next((a.f for a in node.proto.attribute if a.name == "alpha"), 0.01)
-        return round_to(np.full(units, alpha), layers.before.weight.weight.dtype)
-    slope = Slope(draft.constants.need(node.inputs[1], "the slope", node).values())
-    return slope.shrunk().per_unit(units, layers.before.output.axis, node.label)
 
 
 def _without_step(plan: Plan, step: Linear) -> Plan:

@@ -17,7 +17,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from ..algebra.floats import Array
+from ..algebra.floats import Array, round_to
 from ..algebra.reduction import Reduced
 from ..errors import Refused
 from ..graph.affine import computed_operand
@@ -31,6 +31,7 @@ from ..graph.readers import Reading
 from ..graph.rest import added_up, at_rest, carried, takes_constants
 from ..graph.weights import Take, Weight
 from .plan import Plan, Seam
+from .sites import Slope
 from .slope_shapes import Shape, reshaped
 from .wide import Layers, put_lanes, wide_plan
 
@@ -55,7 +56,7 @@ def still(draft: Draft, layers: Layers) -> Still:
     before = layers.before
     rest, none = at_rest(draft, before), np.zeros(before.units)
     movable = rest is not None and all(
-        takes_constants(reading.layer) and carried(draft, layers.after.path(reading), none) is not None
+        takes_constants(draft, reading.layer) and carried(draft, layers.after.path(reading), none) is not None
         for reading in layers.after.layers
     )
     if rest is None:
@@ -120,6 +121,10 @@ def _activation(
     slopes, dtype = reduced.lanes.slope, layers.before.weight.weight.dtype
     if not np.any(slopes):
         return onnx.helper.make_node("Relu", [], []), {}
+    if _of_one_slope(draft, node) and np.all(slopes == slopes_of(draft, node, layers)[0]):
+        same = onnx.helper.make_node(node.op, node.inputs[1:], [])
+        same.attribute.extend(node.proto.attribute)
+        return same, {}
     if not supports("PRelu", draft.opset, dtype.name):
         raise Refused("opset", f"PRelu does not exist for {dtype.name} in opset {draft.opset}", node.label)
     axis, known = layers.before.output.axis, draft.shape(node.inputs[0])
@@ -132,6 +137,30 @@ def _activation(
     name = Names(draft.index).new(node.name, "slope")
     constant = NewConstant(Weight.of(value.astype(dtype)), node.inputs[1] if node.op == "PRelu" else "")
     return onnx.helper.make_node("PRelu", [name], []), {name: constant}
+
+
+def slopes_of(draft: Draft, node: Node, layers: Layers) -> Array:
+    """(units,) the slopes of a Relu, PRelu or LeakyRelu between layers.
+
+    Raises:
+        Refused: ``overridable-weight``, ``runtime-weight``, ``quantized-weight``, ``slope-not-per-unit``.
+    """
+    units = layers.before.units
+    if node.op == "Relu":
+        return np.zeros(units)
+    if node.op == "LeakyRelu":
+        alpha = next((a.f for a in node.proto.attribute if a.name == "alpha"), 0.01)
+        return round_to(np.full(units, alpha), layers.before.weight.weight.dtype)
+    slope = Slope(draft.constants.need(node.inputs[1], "the slope", node).values())
+    return slope.shrunk().per_unit(units, layers.before.output.axis, node.label)
+
+
+def _of_one_slope(draft: Draft, node: Node) -> bool:
+    """Whether an activation is written with one slope for all units."""
+    if node.op != "PRelu":
+        return node.op == "LeakyRelu"
+    weight = draft.constants.get(node.inputs[1])
+    return weight is not None and all(size == 1 for size in weight.shape)
 
 
 def _with_size(shape: Shape, axis: int, size: int) -> Shape:

@@ -35,6 +35,7 @@ def units(rows, columns, slopes, kin=None, movable=True):
         dtype=np.float32,
         kin=np.zeros(m, np.intp) if kin is None else kin,
         group=np.zeros(m, np.intp),
+        idle=flat & (rows[:, -1] <= 0),
         unread=~np.any(columns, axis=1),
         fixed=nowhere,
         constant=flat if movable else nowhere,

@@ -133,6 +133,12 @@ def test_a_constant_unit_stays_where_a_border_would_see_that_it_is_gone(name):
     assert counts(STAYS[name]) == []
 
 
+def test_a_constant_unit_that_is_never_above_zero_goes_whatever_pads():
+    behind, V = "y = Conv <pads = [1, 1, 1, 1]> (h, V)", random(2, 3, 2, 2)
+    (site,) = narrowed(conv(behind, kernel(3, u1=0), [0.1, -2.0, 0.3], V)).report.sites
+    assert (site.narrowing.after, site.narrowing.dropped) == (2, 1)
+
+
 def test_a_constant_unit_that_is_always_below_zero_counts_for_what_its_slope_makes_of_it():
     body = "z = Conv(x, A, b)  h = PRelu(z, a)  y = Conv(h, V)"
     weights = {"A": kernel(3, u1=0), "b": np.array([0.1, -2.0, 0.3]), "V": random(2, 3, 2, 2),
@@ -222,9 +228,14 @@ def test_three_prelu_units_of_one_direction_become_two_relus():
     assert result.report.sites[0].narrowing.after == 2
 
 
-def test_a_leaky_layer_is_merged_too():
+@pytest.mark.parametrize("activation", ["LeakyRelu <alpha = 0.3> (z)", "PRelu(z, a)"])
+def test_an_activation_of_one_slope_stays_what_it_is(activation):
     A, V = plant(random(3, 5), u2=(1, 0.125)), random(3, 4)
-    assert counts(gemm(A, V, "h = LeakyRelu <alpha = 0.25> (z)")) == [(3, 2)]
+    model = gemm(A, V, f"h = {activation}", a=np.array([0.3]))
+    result = narrowed(model)
+    assert result.report.sites[0].narrowing.after == 2
+    before, after = model.graph.node[1], result.model.graph.node[1]
+    assert (after.op_type, after.input[1:], after.attribute) == (before.op_type, before.input[1:], before.attribute)
 
 
 def test_a_unit_counts_if_any_reader_reads_it():
@@ -243,6 +254,35 @@ def test_columns_of_all_readers_have_to_agree():
     model = from_text("z = MatMul(x, A)  h = Relu(z)  y = MatMul(h, V)  o = MatMul(h, W)",
                       "float[8,5] x", "float[8,4] y, float[8,2] o", {"A": A.T, "V": V, "W": W})  # fmt: skip
     assert counts(model) == []
+
+
+# ── products below the normal range ───────────────────────────────────────────────────────────────────────────
+
+
+def test_rows_that_lost_their_bits_are_not_merged():
+    """Of a row times 1e-43 little is left, and with columns that large, what was lost would count."""
+    A, V = plant(random(3, 5), u2=(0, 1e-43)), random(3, 4)
+    V[2] *= 1e37
+    assert counts(gemm(A, V)) == []
+    A, V = plant(random(3, 5), u2=(0, 1e-30)), random(3, 4)
+    V[2] *= 1e30
+    assert counts(gemm(A, V)) == [(3, 2)]
+
+
+@pytest.mark.parametrize("slope", [1e-38, 1e-43])
+def test_a_slope_that_would_make_rows_denormal_comes_back(slope):
+    """Asked to put it into the producer, split takes the consumer; rows that another tool wrote so pair as well."""
+    A, V, a = random(3, 5), random(3, 4), np.array([slope, 0.25, -slope])
+    model = gemm(A, V, "h = PRelu(z, a)", a=a)
+    wide, (choice,) = rewritten(model, form="split", slope_in="producer")
+    assert "2 of 3 units have their slope in the consumer" in choice.reason
+    back, _ = rewritten(wide, to="prelu")
+    assert [arrays(back)[name].tobytes() for name in ("A/split/fold", "V/split/fold")] == [
+        arrays(model)[name].tobytes() for name in ("A", "V")
+    ]
+    rows, columns = A.astype(np.float32).astype(float), V.astype(np.float32).astype(float)
+    by_hand = gemm(np.vstack([rows, -np.abs(a)[:, None] * rows]), np.vstack([columns, -np.sign(a)[:, None] * columns]))
+    assert counts(by_hand) == [(6, 3)]
 
 
 # ── pools ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -317,6 +357,27 @@ def test_weights_that_a_caller_can_change_are_left_alone(name):
     model = from_text(body, inputs, "float[8,2] y", weights)
     assert rewritten(model, to="prelu")[1] == []
     assert rewritten(model, to="prelu", freeze=True)[1][0].narrowing.after == 2
+
+
+@pytest.mark.parametrize(("opset", "attribute", "found"), [(6, "<broadcast = 1>", []), (7, "", [2])])
+def test_an_add_that_does_not_broadcast_is_no_bias(opset, attribute, found):
+    body = f"z = Gemm {attribute} (x, A, b)  h = Relu(z)  y = MatMul(h, V)"
+    weights = {"A": plant(random(3, 4), u1=0).T, "b": np.array([0.1, 0.5, -0.2]), "V": random(3, 2)}
+    model = from_text(body, "float[8,4] x", "float[8,2] y", weights, opset=opset)
+    assert [choice.narrowing.after for choice in rewritten(model, to="prelu")[1]] == found
+
+
+def test_a_layer_inside_a_body():
+    inner = "\n".join(["z = MatMul(x, A)", "p = Add(z, b)", "h = Relu(p)", "q = MatMul(h, V)"])
+    other = "else_branch: graph = else () => (float[8,2] r) { r = MatMul(x, W) }"
+    text = f"y = If (c) <then_branch: graph = then () => (float[8,2] q) {{ {inner} }}, {other}>"
+    weights = {"A": plant(random(3, 4), u1=0).T, "b": np.array([0.1, 0.5, -0.2]), "V": random(3, 2), "W": random(4, 2)}
+    model = from_text(text, "float[8,4] x, bool c", "float[8,2] y", weights)
+    result, (choice,) = rewritten(model, to="prelu")
+    assert (choice.form, choice.narrowing.constant) == ("reduce", 1)
+    for c in (True, False):
+        inputs = {"x": feeds(model)["x"], "c": np.array(c)}
+        assert_close(run(model, inputs), run(result, inputs))
 
 
 # ── one layer after the other ─────────────────────────────────────────────────────────────────────────────────
