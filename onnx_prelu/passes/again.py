@@ -46,9 +46,11 @@ def _note(first: Plan, later: Plan, reduced: Reduced | None) -> str | None:
 
 def _joined(first: Seam, later: Seam) -> Seam:
     """Units before of the first seam as multiples of what the later one has, by way of a lane of each direction."""
-    lane = np.unique(first.into_after.index, return_index=True)[1]
-    through, size = lane[first.into_before.index], first.into_after.factor[lane][first.into_before.index]
-    factor = first.into_before.factor / size
+    lane, size = np.zeros(first.units, np.intp), np.ones(first.units)
+    known = np.flatnonzero(first.into_after.factor)[::-1]
+    lane[first.into_after.index[known]], size[first.into_after.index[known]] = known, first.into_after.factor[known]
+    through = lane[first.into_before.index]
+    factor = first.into_before.factor / size[first.into_before.index]
     shift = np.zeros(len(through)) if first.shift is None else first.shift
     if later.shift is not None:
         shift = shift + factor * later.shift[through]
