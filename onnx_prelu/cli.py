@@ -120,6 +120,7 @@ def inspect(model: Path, output: Output, **request: Any) -> None:
 @options.running_tuned
 @options.all_nodes
 @trying.ranges
+@options.prove
 @trying.effort
 @options.tolerance
 @options.no_bench

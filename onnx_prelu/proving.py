@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,24 +11,43 @@ from typing import Any
 import numpy as np
 
 from .algebra.bounds import Box
+from .errors import BadUsage
 from .graph.draft import Draft
 from .measure.checking.silent import silent_units
 from .measure.checking.watch import Watch
 from .measure.inputs.ranges import Range
 from .measure.inputs.samples import samples
 from .measure.inputs.spec import specs
+from .passes.plan import Plan
 from .passes.stable import Units, counted_units, layered
-from .passes.within import Within, known_tier
+from .passes.within import Within, in_words, known_tier, spans
+from .report.report import Report
 
 
-def within(ranges: Mapping[str, Range], prove: str | None) -> Within:
+def within(ranges: Mapping[str, Range], prove: str | None, *, idle: str = "") -> Within:
     """What proofs take for granted.
 
+    Args:
+        ranges: Ranges of inputs.
+        prove: How to find bounds; None for the default.
+        idle: Why nothing is proven at all, where that is so.
+
     Raises:
-        BadUsage: There is no such way to find bounds.
+        BadUsage: There is no such way to find bounds, or it is asked for where nothing is proven.
     """
+    if prove is not None and idle:
+        raise BadUsage(f"--prove has no meaning here: {idle}", todo="leave it out, or take --to prelu")
     boxes = {name: Box(*np.broadcast_arrays(each.low, each.high)) for name, each in ranges.items()}
     return Within(boxes, known_tier(prove))
+
+
+def limited(report: Report, plans: Sequence[Plan], known: Within) -> Report:
+    """The report of a rewrite, with the ranges within which alone it is right, where there are such."""
+    labels = [plan.node.label for plan in plans if plan.limited]
+    if not labels:
+        return report
+    note = f"right only for inputs with {in_words(known.given)}, as the model's metadata say: {', '.join(labels)}"
+    return replace(report.with_notes([note]), within=spans(known.given))
 
 
 def units_of(

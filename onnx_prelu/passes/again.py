@@ -17,6 +17,8 @@ def both(first: Plan, later: Plan) -> Plan:
     made = {widened.new: widened for widened in first.edit.widened}
     widened = [made.pop(each.old).then(each) if each.old in made else each for each in later.edit.widened]
     forms = [plan.form for plan in (first, later) if plan.form != "reduce"]
+    if later.lanes is None:
+        forms = [later.form]
     reduced = later.reduced if first.reduced is None or later.reduced is None else first.reduced.then(later.reduced)
     return replace(
         later,
@@ -39,7 +41,7 @@ def both(first: Plan, later: Plan) -> Plan:
 
 
 def _note(first: Plan, later: Plan, reduced: Reduced | None) -> str | None:
-    if first.reduced is not None and reduced is not None:
+    if first.reduced is not None and reduced is not None and not later.proven:
         return Narrowing.of(reduced).sentence()
     return "; ".join(note for note in (first.note, later.note) if note) or None
 

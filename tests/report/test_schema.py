@@ -35,6 +35,7 @@ from onnx_prelu.passes.drawing import Drawing, Drawn
 from onnx_prelu.passes.narrowing import Narrowing
 from onnx_prelu.passes.neighbours import Neighbour
 from onnx_prelu.passes.stable import Proven, Units
+from onnx_prelu.passes.within import Span
 from onnx_prelu.report.budgets import Judged
 from onnx_prelu.report.entries import Entry
 from onnx_prelu.report.report import SCHEMA_VERSION, Report
@@ -45,6 +46,7 @@ from tests.reported import SCHEMA, validate
 PARTS = {
     "units": Units,
     "proven": Proven,
+    "span": Span,
     "candidate": Candidate,
     "int8": Int8,
     "tuning": Tuning,
