@@ -50,11 +50,12 @@ def bisected(layers: Sequence[Layer], x: Box, rounding: Rounding, pieces: int = 
         above, below = above | np.any(seen > 0, axis=0), below | np.any(seen < 0, axis=0)
         parts = np.array_split(np.arange(len(halves.low)), -(-len(halves.low) // _TOGETHER))
         inner = [symbolic(layers, Box(halves.low[part], halves.high[part]), rounding) for part in parts]
+        found = Box(np.concatenate([part.low for part in inner]), np.concatenate([part.high for part in inner]))
+        found = found.within(
+            Box(np.tile(z.low[cut], (2, 1)), np.tile(z.high[cut], (2, 1)))
+        )  # lines can be worse chosen
         boxes = Box(_joined(boxes.low, cut, halves.low), _joined(boxes.high, cut, halves.high))
-        z = Box(
-            _joined(z.low, cut, np.concatenate([part.low for part in inner])),
-            _joined(z.high, cut, np.concatenate([part.high for part in inner])),
-        )
+        z = Box(_joined(z.low, cut, found.low), _joined(z.high, cut, found.high))
 
 
 def _joined(values: Array, cut: NDArray[np.bool_], halves: Array) -> Array:

@@ -165,7 +165,8 @@ def _block(rows: Rows, x: Box, rounding: Rounding) -> tuple[Array, Array, Array]
     count = np.count_nonzero(rows.weights, axis=(1, 2))
     steps = count + float(rows.roundings)
     factor = np.abs(rows.scale)
-    flushed = rounding.tiny * (steps + (positive - negative).sum(axis=-1) + x.magnitude.sum(axis=-1)[..., None])
+    read = _times(np.any(rows.weights != 0, axis=2).astype(np.float64), x.magnitude)
+    flushed = rounding.tiny * (steps + (positive - negative).sum(axis=-1) + read)
     with np.errstate(invalid="ignore", over="ignore"):
         allowed = (rounding.gamma(steps) * size + 4 * flushed * np.maximum(factor, 1)) * _MORE
         allowed = np.where((count == 0) & (rows.shifted == 0), 0.0, allowed)
