@@ -6,9 +6,9 @@ import itertools
 from pathlib import Path
 
 import numpy as np
+import onnx
+import pytest
 from hypothesis import given
-from hypothesis import strategies as st
-from onnx import helper, numpy_helper
 
 from onnx_prelu.algebra.bounds import Box
 from onnx_prelu.graph.draft import Draft
@@ -16,137 +16,10 @@ from onnx_prelu.graph.extract import exposing
 from onnx_prelu.graph.model import load
 from onnx_prelu.passes.ranges.walk import TIERS
 from onnx_prelu.passes.stable import stable_units
+from tests.boxed import drawn
 from tests.counts import examples
 from tests.oracle import run
-
-SHARED = Path(__file__).parents[3] / "shared" / "models"
-POINTS = 10_000
-
-
-class _Net:
-    """A drawn network over vectors or images, whose activations are Relu and PRelu, with a range of its input."""
-
-    def __init__(self, draw):
-        self.draw, self.rng = draw, np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-        self.nodes, self.weights, self.last = [], {}, "x"
-        image = draw(st.sampled_from([False, False, True]))
-        self.shape = (draw(st.integers(1, 2)), 5, 4) if image else (draw(st.integers(1, 10)),)
-        self.input = ["N", *self.shape]
-        middle = self.rng.normal(size=self.shape)
-        radius = np.abs(self.rng.normal(size=self.shape)) * draw(st.sampled_from([0.0, 0.1, 1.0]))
-        ends = (middle - radius).astype(np.float32), (middle + radius).astype(np.float32)
-        self.low, self.high = (end.astype(float) for end in ends)
-        self.tight = draw(st.booleans())
-        for _ in range(draw(st.integers(1, 3))):
-            self.linear()
-            self.activation()
-        self.linear()
-
-    def pick(self, *options):
-        return self.draw(st.sampled_from(options))
-
-    def weight(self, values):
-        name = f"w{len(self.weights)}"
-        self.weights[name] = np.asarray(values, np.float32)
-        return name
-
-    def add(self, op, *inputs, **attributes):
-        y = f"t{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op, inputs, [y], f"n{len(self.nodes)}", **attributes))
-        self.last = y
-
-    def bias(self, matrix):
-        """Biases that make units dead, on, or just about: so that in real numbers the largest z is 0, or an ulp off."""
-        bias = self.rng.normal(size=len(matrix)) * self.rng.choice([0.1, 3.0], len(matrix))
-        if self.tight and not self.nodes:
-            middle, radius = (self.high + self.low) / 2, (self.high - self.low) / 2
-            sign = self.rng.choice([-1.0, 1.0], len(matrix))
-            flat = matrix.astype(float).reshape(len(matrix), -1)
-            if flat.shape[1] == middle.size:
-                bias = -flat @ middle.reshape(-1) + sign * (np.abs(flat) @ radius.reshape(-1))
-                bias = bias * (1 + self.rng.integers(-3, 4, len(bias)) * 2.0**-23)
-        return bias
-
-    def linear(self):
-        if len(self.shape) > 1 and self.pick(True, True, False):
-            return self.conv()
-        if len(self.shape) > 1:
-            self.add("Flatten", self.last)
-            self.shape = (int(np.prod(self.shape)),)
-        n, units = self.shape[0], self.pick(3, 6, 9)
-        matrix = self.rng.normal(size=(units, n)).astype(np.float32)
-        bias = self.bias(matrix)
-        self.shape = (units,)
-        match self.pick("Gemm", "alpha", "MatMul"):
-            case "Gemm":
-                self.add("Gemm", self.last, self.weight(matrix), self.weight(bias), transB=1)
-            case "alpha":
-                self.add("Gemm", self.last, self.weight(matrix.T * 2), self.weight(bias / 4), alpha=0.5, beta=4.0)
-            case "MatMul":
-                self.add("MatMul", self.last, self.weight(matrix.T))
-                self.add("Add", self.weight(bias), self.last)
-        return None
-
-    def conv(self):
-        groups = self.pick(1, self.shape[0])
-        units = groups * self.pick(2, 3)
-        kernel = self.pick((1, 1), (2, 3))
-        matrix = self.rng.normal(size=(units, self.shape[0] // groups, *kernel)).astype(np.float32)
-        pads = self.pick([0, 0, 0, 0], [1, 1, 1, 1], [0, 1, 0, 0])
-        self.add("Conv", self.last, self.weight(matrix), self.weight(self.bias(matrix)), group=groups, pads=pads)
-        size = [n + pads[i] + pads[i + 2] - k + 1 for i, (n, k) in enumerate(zip(self.shape[1:], kernel, strict=True))]
-        self.shape = (units, *size)
-        if min(size) < 3:
-            self.add("GlobalAveragePool", self.last)
-            self.add("Flatten", self.last)
-            self.shape = (units,)
-        elif self.pick(True, False):
-            scale, bias, mean = (self.weight(self.rng.normal(size=units)) for _ in range(3))
-            self.add(
-                "BatchNormalization", self.last, scale, bias, mean, self.weight(np.abs(self.rng.normal(size=units)))
-            )
-
-    def activation(self):
-        if self.pick(True, False):
-            return self.add("Relu", self.last)
-        slope = self.rng.choice([0.0, 0.25, -0.5, 1.7], (self.shape[0], *[1] * (len(self.shape) - 1)))
-        self.add("PRelu", self.last, self.weight(slope))
-        if len(self.shape) > 1 and min(self.shape[1:]) > 2 and self.pick(True, False):
-            self.add(self.pick("MaxPool", "AveragePool"), self.last, kernel_shape=[2, 2])
-            self.shape = (self.shape[0], *(size - 1 for size in self.shape[1:]))
-        return None
-
-    def model(self):
-        graph = helper.make_graph(
-            self.nodes,
-            "net",
-            [helper.make_tensor_value_info("x", 1, self.input)],
-            [helper.make_tensor_value_info(self.last, 1, ["N", *self.shape])],
-            [numpy_helper.from_array(value, name) for name, value in self.weights.items()],
-        )
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-
-    def points(self):
-        """Points of the box, some at its ends, and all of its corners, or as many of them."""
-        shape = (POINTS, *self.shape_of_input())
-        points = self.rng.uniform(self.low, self.high, shape)
-        at_ends = self.rng.random(shape) < self.rng.random((POINTS, *[1] * (len(shape) - 1)))
-        points = np.where(at_ends, np.where(self.rng.random(shape) < 0.5, self.low, self.high), points)
-        size = int(np.prod(shape[1:]))
-        if size <= 10:
-            bits = np.array(list(itertools.product([False, True], repeat=size))).reshape(-1, *shape[1:])
-        else:
-            bits = self.rng.random((1024, *shape[1:])) < 0.5
-        points = np.concatenate([points, np.where(bits, self.low, self.high)])
-        return np.clip(points, self.low, self.high).astype(np.float32)
-
-    def shape_of_input(self):
-        return self.input[1:]
-
-
-@st.composite
-def drawn(draw):
-    return _Net(draw)
+from tests.texts import from_text
 
 
 def by_unit(value, axis, take):
@@ -184,3 +57,91 @@ def test_what_is_proven_is_never_contradicted(net):
             assert not np.any(one.off & ~two.off)
             assert not np.any(one.on & ~two.on & ~two.off)
     assert_never_contradicted(model, found, net.points())
+
+
+SHARED = Path(__file__).parents[3] / "shared" / "models"
+ACAS = Box(np.array([-0.3284] + [-0.5] * 4), np.array([0.6799] + [0.5] * 4))
+
+
+@pytest.mark.parametrize(("name", "dead"), [("acasxu_1_1", 1), ("acasxu_5_9", 3)])
+def test_real_networks(name, dead):
+    path = SHARED / f"{name}.onnx"
+    if not path.exists():
+        pytest.skip(f"{path} is not there")
+    model = onnx.load(path)
+    found = {tier: stable_units(Draft(load(model)), {"input": ACAS}, tier) for tier in ("interval", "symbolic")}
+    assert [sum(int(np.sum(each.dead)) for each in of_tier) for of_tier in found.values()] == [dead, dead]
+    assert sum(len(each.off) for each in found["interval"]) == 300
+    rng = np.random.default_rng(0)
+    points = rng.uniform(ACAS.low, ACAS.high, (1000, 5))
+    names = [each.node.inputs[0] for each in found["symbolic"]]
+    proto = exposing(load(model), names).proto
+    for point in np.concatenate([points, np.where(rng.random((1000, 5)) < 0.5, ACAS.low, ACAS.high)]):
+        z = run(proto, {"input": point.astype(np.float32).reshape(1, 1, 1, 5)})[1:]
+        for each, value in zip(found["symbolic"], z, strict=True):
+            assert np.all(value.reshape(-1)[each.off] <= 0)
+            assert np.all(value.reshape(-1)[each.on] >= 0)
+
+
+@pytest.mark.parametrize(
+    ("weights", "off", "on"),
+    [
+        ({"w": -np.ones((2, 1)), "b": np.array([0.0])}, [True], [False]),
+        ({"w": -np.ones((2, 1)), "b": np.array([0.001])}, [False], [False]),
+        ({"w": np.ones((2, 1)), "b": np.array([0.0])}, [False], [True]),
+        ({"w": np.array([[1.0], [-1.0]]), "b": np.array([0.0])}, [False], [False]),
+    ],
+)
+def test_signs_alone_prove_what_follows_a_relu(weights, off, on):
+    model = from_text("h = Relu(x)  z = Gemm(h, w, b)  y = Relu(z)", "float[N,2] x", "float[N,1] y", weights)
+    (found,) = stable_units(Draft(load(model)), {}, "interval")
+    assert (found.off.tolist(), found.on.tolist()) == (off, on)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_below_zero_by_less_than_rounding_is_not_dead(tier):
+    """For the only x, z is −0.25 in real numbers; added up from the left, float32 makes 0.5 of it."""
+    terms = [2.0**24, 1.25, -(2.0**24), -1.5]
+    assert sum(terms) == -0.25
+    assert np.add.accumulate(np.array(terms, np.float32))[-1] == 0.5
+    weights = {"w": np.array(terms[:3]).reshape(3, 1), "b": np.array(terms[3:])}
+    model = from_text("z = Gemm(x, w, b)  y = Relu(z)", "float[N,3] x", "float[N,1] y", weights)
+    (found,) = stable_units(Draft(load(model)), {"x": Box(np.ones(()), np.ones(()))}, tier)
+    assert not found.off[0]
+
+
+def test_a_padded_border_counts():
+    weights = {"w": -np.ones((1, 1, 3)), "b": np.array([0.5])}
+    for pads, off in (("0, 0", True), ("1, 1", True), ("0, 3", False)):
+        text = f"z = Conv<pads: ints = [{pads}]>(x, w, b)  y = Relu(z)"
+        model = from_text(text, "float[1,1,9] x", "float[1,1,K] y", weights)
+        (found,) = stable_units(Draft(load(model)), {"x": Box(np.ones(()), np.ones(()))}, "interval")
+        assert found.off[0] == (off and pads == "0, 0")
+
+
+@pytest.mark.parametrize(
+    ("slope", "dead", "factor"),
+    [(None, True, 0.0), (0.0, True, 0.0), (0.25, False, 0.25), (-2.0, False, -2.0)],
+)
+def test_what_a_unit_multiplies_by(slope, dead, factor):
+    weights = {"w": -np.ones((2, 1)), "b": np.array([-1.0])}
+    if slope is None:
+        body = "z = Gemm(x, w, b)  y = Relu(z)"
+    else:
+        body, weights = "z = Gemm(x, w, b)  y = PRelu(z, a)", {**weights, "a": np.array([slope])}
+    model = from_text(body, "float[N,2] x", "float[N,1] y", weights)
+    (found,) = stable_units(Draft(load(model)), {"x": Box(np.zeros(()), np.ones(()))}, "interval")
+    assert (found.dead[0], found.factor[0]) == (dead, factor)
+
+
+def test_each_way_decides_more():
+    """Of two units: h2 − h1 is −1 for every x; the other takes cutting."""
+    weights = {
+        "A": np.array([[1.0, 1.0, -2.0, -2.0]]), "a": np.array([2.0, 1.0, 1.0, 0.0]),
+        "B": np.array([[-1.0, 0], [1, 0], [0, 1], [0, -2]]), "b": np.array([0.0, -2.0]),
+    }  # fmt: skip
+    body = "z = Gemm(x, A, a)  h = Relu(z)  u = Gemm(h, B, b)  y = Relu(u)"
+    model = from_text(body, "float[N,1] x", "float[N,2] y", weights)
+    given = {"x": Box(np.array(-0.5), np.array(2.0))}
+    found = {tier: stable_units(Draft(load(model)), given, tier)[1].off.tolist() for tier in TIERS}
+    assert found == {"interval": [False, False], "symbolic": [True, False], "bisect": [True, True]}
