@@ -44,4 +44,4 @@ def _counts(proven: Sequence[Proven]) -> str:
 def _silent(count: int | None) -> str:
     if count is None:
         return "not seen"
-    return f"{count:,} gave nothing but 0" if count else "all gave something"
+    return f"{count:,} silent" if count else "none silent"
