@@ -183,17 +183,17 @@ def _block(rows: Rows, x: Box, rounding: Rounding) -> tuple[Array, Array, Array]
 
 
 def _times(matrix: Array, values: Array) -> Array:
-    """Σ matrix·values over the inputs, where 0 times an infinite end is 0: (units,) or (batch, units)."""
+    """Σ matrix·values over the inputs, (units,) or (batch, units); 0 times an infinite end is 0.
+
+    No two entries of the matrix have different signs, and infinite values have one sign.
+    """
     finite = np.isfinite(values)
-    result = np.where(finite, values, 0.0) @ matrix.T
     if np.all(finite):
-        return result
-    with np.errstate(invalid="ignore"):
-        for end in (np.inf, -np.inf):
-            there = (values == end).astype(np.float64)
-            for sign in (1.0, -1.0):
-                result = np.where(there @ (sign * matrix.T > 0) > 0, result + sign * end, result)
-    return np.asarray(result)
+        return np.asarray(values @ matrix.T)
+    result = np.where(finite, values, 0.0) @ matrix.T
+    reached = (~finite).astype(np.float64) @ (matrix != 0).T.astype(np.float64) > 0
+    end = np.inf if bool(np.any(values == np.inf)) == bool(np.any(matrix > 0)) else -np.inf
+    return np.where(reached, end, result)
 
 
 def activated(z: Box, slope: Array, rounding: Rounding) -> Box:
