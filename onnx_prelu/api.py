@@ -92,6 +92,7 @@ def check(
         progress=progress,
     )
     report = with_costs(Report("check", first.name, against=second.name, check=checks), first, second, input_shape)
+    report = report.with_notes(notes.of_ranges(first, second))
     if (bench or (gate and gate.times)) and not failed(report):
         latency = bench_room.bench(
             first, second, providers=providers, options=options, threads=threads, duration=duration, progress=progress

@@ -112,3 +112,6 @@ def test_a_rewrite_on_the_command_line(tmp_path):
     again = ["check", str(tmp_path / "net.onnx"), str(tmp_path / "out.onnx"), "--provider", "cpu", "--quiet"]
     assert CliRunner().invoke(main, [*again, "--input-range", "x=-1,1"]).exit_code == 0
     assert CliRunner().invoke(main, again).exit_code == 1
+    (note,) = onnx_prelu.inspect(written).notes[-1:]
+    assert note.endswith('right within these ranges of its inputs only: [{"x": {"low": -1.0, "high": 1.0}}]')
+    assert note in onnx_prelu.check(small(), written, providers=["cpu"]).notes

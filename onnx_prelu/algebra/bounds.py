@@ -197,7 +197,7 @@ def _times(matrix: Array, values: Array) -> Array:
 
 
 def activated(z: Box, slope: Array, rounding: Rounding) -> Box:
-    """What PReLU of these slopes makes of a box: z where z >= 0, slope·z below, rounded once.
+    """What PReLU of these slopes makes of a box: z where z >= 0, below it slope·z, both of them rounded.
 
     >>> box = activated(Box(np.array([-2.0, 1.0]), np.array([4.0, 3.0])), np.zeros(2), Rounding.of(np.float32))
     >>> box.low, box.high
@@ -209,7 +209,7 @@ def activated(z: Box, slope: Array, rounding: Rounding) -> Box:
         ends = [np.where(slope == 0, 0.0, slope * end) for end in (off.low, off.high)]
     scaled = Box(np.minimum(*ends), np.maximum(*ends))
     exact: NDArray[np.bool_] = np.isin(slope, (-1.0, 0.0, 1.0))
-    rounded = rounding.once(scaled)
+    rounded = rounding.once(rounding.once(scaled))
     below = Box(np.where(exact, scaled.low, rounded.low), np.where(exact, scaled.high, rounded.high))
     low = np.where(z.low >= 0, on.low, np.where(z.high > 0, np.minimum(below.low, 0), below.low))
     high = np.where(z.high <= 0, below.high, np.where(z.low < 0, np.maximum(below.high, on.high), on.high))

@@ -130,7 +130,9 @@ def _lines(z: Box, slope: Array, rounding: Rounding) -> tuple[Array, Array, Arra
     offset = np.where(crossing & (slope <= 1), np.maximum(rise, 0) + lost, 0.0)
     sunk = np.where(crossing & (slope > 1), np.maximum(-rise, 0) + lost, 0.0)
     scaled = np.abs(slope) * np.maximum(-z.low, 0)
-    noise = np.where(np.isin(slope, (-1.0, 0.0, 1.0)), 0.0, 2 * rounding.unit * scaled + rounding.tiny * (scaled > 0))
+    noise = np.where(
+        np.isin(slope, (-1.0, 0.0, 1.0)), 0.0, 3 * rounding.unit * scaled + 2 * rounding.tiny * (scaled > 0)
+    )
     return above, below, offset, sunk, noise
 
 

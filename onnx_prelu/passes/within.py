@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import onnx
 
 from ..algebra.bounds import Box
 from ..algebra.floats import Array
@@ -58,10 +59,15 @@ def limits(draft: Draft, given: Mapping[str, Box]) -> dict[str, str]:
     """The metadata of a model that is right within ranges only, with those that it named before."""
     present = draft.metadata.get(RANGES_KEY)
     if present is None:
-        present = next((each.value for each in draft.model.proto.metadata_props if each.key == RANGES_KEY), "[]")
+        present = limited_to(draft.model.proto) or "[]"
     entry = {name: {"low": _ends(box.low), "high": _ends(box.high)} for name, box in sorted(given.items())}
     entries = _entries(present)
     return {RANGES_KEY: json.dumps(entries if entry in entries else [*entries, entry])}
+
+
+def limited_to(model: onnx.ModelProto) -> str | None:
+    """The ranges within which alone a model says that it is right, as it says it; None for any other."""
+    return next((each.value for each in model.metadata_props if each.key == RANGES_KEY), None)
 
 
 def _entries(text: str) -> list[Any]:

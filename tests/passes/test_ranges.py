@@ -207,11 +207,12 @@ def test_each_element_keeps_its_own_range(body, declared, given, expected):
         "y = Sum(x, x, x)",
         "y = Clip(x, s, s)",
         "y = Dropout(x, r, t)",
+        "y = Gemm(x, w, e)",
     ],
 )
 def test_nothing_is_known_of_what_no_rule_speaks_of(body):
     declared = "float[6,6] x, float s, bool t"
-    model = from_text(body, declared, "float y", {"a": np.array([1.0]), "w": (6, 2), "r": np.array(0.5)})
+    model = from_text(body, declared, "float y", {"a": np.array([1.0]), "w": (6, 2), "r": np.array(0.5), "e": (6, 2)})
     assert "y" not in ranges(Draft(load(model)), {"x": Box(np.ones(()), np.ones(()))})
 
 
@@ -220,3 +221,9 @@ def test_weights_that_a_caller_can_override_say_nothing():
     given = {"x": Box(np.zeros(()), np.ones(()))}
     assert "y" not in ranges(Draft(load(model)), given)
     assert "y" in ranges(Draft(load(model), freeze=True), given)
+
+
+@pytest.mark.parametrize("how", ["ceil_mode: int = 1", "pads: ints = [1, 1, 1, 1], dilations: ints = [2, 2]"])
+def test_the_maximum_of_a_window_without_a_value_is_not_known(how):
+    model = from_text(f"y = MaxPool<kernel_shape: ints = [2, 2], {how}>(x)", IMAGE, "float[2,3,A,B] y", {})
+    assert "y" not in ranges(Draft(load(model)), {"x": Box(np.ones(()), np.ones(()))})

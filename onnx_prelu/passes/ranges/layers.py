@@ -10,6 +10,7 @@ import onnx
 
 from ...algebra.bounds import Box, Rounding, Rows, bounded
 from ...algebra.floats import Array
+from ...errors import Refused
 from ...graph.draft import Draft
 from ...graph.index import Node
 from ...graph.linear import Linear
@@ -47,13 +48,18 @@ def rounded(draft: Draft, layer: Linear) -> Rounded:
     """The rows of a layer that :func:`~onnx_prelu.graph.producer.producer` found.
 
     A runtime may put what scales a unit into its weights, or not: what is rounded more often then is allowed for.
+
+    Raises:
+        Refused: ``unsupported-layout``: its bias is not one value a unit.
     """
     node = layer.nodes[0]
     given = attributes(node)
     units = layer.units
     scale = np.full(units, float(given.get("alpha", 1.0)))
-    own = layer.added[0].by_unit(units)[:, 0] if len(node.inputs) > 2 and node.inputs[2] else np.zeros(units)
-    shift = own * float(given.get("beta", 1.0))
+    own = layer.added[0].by_unit(units) if len(node.inputs) > 2 and node.inputs[2] else np.zeros((units, 1))
+    if own.shape[1] != 1:
+        raise Refused("unsupported-layout", f"the bias of {node.op} is another in each row", node.label)
+    shift = own[:, 0] * float(given.get("beta", 1.0))
     shifted = np.abs(shift)
     for behind in layer.nodes[1:]:
         factor, more, sizes = _affine(draft, behind, units)

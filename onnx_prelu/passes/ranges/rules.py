@@ -241,6 +241,14 @@ def _reshape(read: Read) -> Box | None:
 
 
 def _max_pool(read: Read) -> Box | None:
+    """Where a window can lie in the padding as a whole, its maximum is that of nothing."""
+    given, x = read.attributes, _over_space(read)
+    empty = given.get("ceil_mode") or (any(given.get("pads", ())) and set(given.get("dilations", (1,))) != {1})
+    return None if x is None or empty else x
+
+
+def _over_space(read: Read) -> Box | None:
+    """The range of each channel, wherever in space."""
     x, rank = read.box(0), read.rank
     return None if x is None or rank is None else collapsed(x, rank - 2)
 
@@ -248,15 +256,19 @@ def _max_pool(read: Read) -> Box | None:
 def _average_pool(read: Read) -> Box | None:
     given = read.attributes
     size = math.prod(given.get("kernel_shape", ()))
-    found = _max_pool(read)
-    padded = any(given.get("pads", ())) or given.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID")
+    found = _over_space(read)
+    padded = (
+        any(given.get("pads", ()))
+        or given.get("ceil_mode")
+        or given.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID")
+    )
     return _averaged(read, found.hull(0.0) if found is not None and padded else found, size)
 
 
 def _global_average(read: Read) -> Box | None:
     shape = read.draft.shape(read.node.inputs[0]) or ()
     sizes = [size for size in shape[2:] if isinstance(size, int)]
-    return _averaged(read, _max_pool(read), math.prod(sizes)) if len(sizes) == len(shape) - 2 else None
+    return _averaged(read, _over_space(read), math.prod(sizes)) if len(sizes) == len(shape) - 2 else None
 
 
 def _averaged(read: Read, box: Box | None, size: int) -> Box | None:
@@ -322,7 +334,7 @@ RULES: Mapping[str, Rule] = {
     "Flatten": _reshape,
     "Gather": _some,
     "GlobalAveragePool": _global_average,
-    "GlobalMaxPool": _max_pool,
+    "GlobalMaxPool": _over_space,
     "HardSigmoid": _known_range(0.0, 1.0),
     "Identity": _same,
     "LeakyRelu": _sloped,

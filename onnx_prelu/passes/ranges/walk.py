@@ -75,6 +75,8 @@ class _Walk:
 
     def made_by(self, node: Node) -> Known | None:
         """What is known of the first output of a node."""
+        if not node.outputs or not node.outputs[0]:
+            return None
         if node.op in OPS or node.op in AFFINE:
             try:
                 return self._linear(producer(self.draft, node.outputs[0]))
@@ -82,7 +84,7 @@ class _Walk:
                 if node.op in OPS:
                     return None
         rule = RULES.get(node.op)
-        if rule is None or not node.outputs[0]:
+        if rule is None:
             return None
         read = read_node(self.draft, node, self._box)
         box = rule(read)
