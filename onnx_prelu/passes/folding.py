@@ -51,7 +51,7 @@ def fold_layers(
                 continue
             place = plan.node.slot
             if (reasons := refused.get(names[slot])) is not None:
-                decided.setdefault(place, (None, _refused(plan, reasons)))
+                decided.setdefault(place, (None, left_alone(plan, reasons)))
                 continue
             commit(draft, plan.edit)
             decided[place] = told(decided.get(place), plan)
@@ -90,7 +90,8 @@ def folded(plan: Plan) -> Choice:
     )
 
 
-def _refused(plan: Plan, reasons: Mapping[str, Reason]) -> Choice:
+def left_alone(plan: Plan, reasons: Mapping[str, Reason]) -> Choice:
+    """What is told of a layer that stays because the caller refuses its site."""
     text = next(iter(reasons.values())).text
     choice = folded(plan)
     return replace(choice, form=None, refused=True, reason=text, refusals=reasons, exactness=None, narrowing=None)

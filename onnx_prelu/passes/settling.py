@@ -18,7 +18,7 @@ from ..graph.build import Names
 from ..graph.draft import Draft
 from ..graph.edit import Edit, commit
 from .choose import Policy
-from .folding import Decided, told
+from .folding import Decided, left_alone, told
 from .merge import plan_merge
 from .placed import Placed
 from .plan import Plan
@@ -60,16 +60,20 @@ def _settled(
     tier = next(iter(policies.values())).within.tier
     for found in stable_units(draft, given, tier):
         policy = policies.get(found.node.slot)
-        if policy is None or not np.any(found.off | found.on) or found.node.label in refused:
+        if policy is None or not np.any(found.off | found.on):
             continue
         plan = next(_plans(draft, found, policy), None)
         if plan is None:
+            continue
+        slot = plan.node.slot
+        name = decided[slot][1].node if slot in decided else plan.node.label
+        if (reasons := refused.get(name)) is not None:
+            decided.setdefault(slot, (None, left_alone(plan, reasons)))
             continue
         if given:
             plan = replace(plan, edit=replace(plan.edit, metadata=limits(draft, given)), limited=True)
             plan = replace(plan, note=f"{plan.note}, for inputs within their ranges")
         commit(draft, plan.edit)
-        slot = plan.node.slot
         decided[slot] = told(decided.get(slot), plan)
         if plan.form != "prune" or not np.any(np.isnan(found.factor)):
             return True

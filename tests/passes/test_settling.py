@@ -8,13 +8,17 @@ from hypothesis import given
 
 import onnx_prelu
 from onnx_prelu.algebra.bounds import Box
-from onnx_prelu.errors import BadUsage, Refused
+from onnx_prelu.errors import BadUsage, Reason, Refused
 from onnx_prelu.graph.draft import Draft
 from onnx_prelu.graph.model import load
+from onnx_prelu.passes.choose import policy
+from onnx_prelu.passes.engine import rewrite_sites
 from onnx_prelu.passes.merge import plan_merge
+from onnx_prelu.passes.patterns import Scope
 from onnx_prelu.passes.prune import plan_prune
 from onnx_prelu.passes.settling import plan_identity
 from onnx_prelu.passes.stable import stable_units
+from onnx_prelu.passes.within import Within
 from tests.boxed import drawn
 from tests.counts import examples
 from tests.oracle import assert_close, run
@@ -345,6 +349,17 @@ def test_sites_that_are_not_meant_stay():
     model = from_text(body, declared, "float[N,2] y", weights)
     assert rewritten(model, skip=["n_h"]).model == model
     assert rewritten(model, to="relu").model == model
+
+
+def test_a_site_that_the_caller_refuses_stays_and_is_told_of():
+    body, declared, weights, *_ = PRUNED["Gemm"]
+    draft = Draft(load(from_text(body, declared, "float[N,2] y", weights)))
+    asked = policy("prelu", None, "consumer", has_prelu=False)
+    asked = asked.taking(Within({"x": Box(-np.ones(()), np.ones(()))}))
+    reason = Reason("failed-check", "it differs", "n_h")
+    ((plan, choice),) = rewrite_sites(draft, asked, Scope(), {"n_h": {"prune": reason}})
+    assert (plan, choice.form, choice.refused, choice.reason) == (None, None, True, "it differs")
+    assert not draft.changed
 
 
 def test_a_pair_is_folded_before_anything_is_proven_of_it():
