@@ -94,12 +94,15 @@ def main(ctx: click.Context) -> None:
 @click.argument("model", type=wording.FILE)
 @options.for_whom
 @options.which_sites
+@trying.ranges
+@options.prove
+@options.data
 @options.input_sizes
 @options.shown
 def inspect(model: Path, output: Output, **request: Any) -> None:
     """List the PReLUs of MODEL and the forms that each can take."""
     (loaded,) = read_models(model)
-    output = output.claim(*loaded.read)
+    output = output.claim(*read_files(request, loaded))
     finish(output, api.inspect(loaded, **request))
 
 
@@ -117,6 +120,7 @@ def inspect(model: Path, output: Output, **request: Any) -> None:
 @options.running_tuned
 @options.all_nodes
 @trying.ranges
+@options.prove
 @trying.effort
 @options.tolerance
 @options.no_bench

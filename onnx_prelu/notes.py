@@ -8,6 +8,7 @@ from .graph.walk import uses
 from .passes.fitting import counted, outside
 from .passes.repair import Repaired, denormal_weights, denormals_written
 from .passes.targets import Target
+from .passes.within import limited_to
 from .report.report import Report
 
 
@@ -44,7 +45,22 @@ def of_rewrite(
 def of_inspect(report: Report, draft: Draft, target: Target | None, repaired: Repaired) -> list[str]:
     """The notes of ``inspect``; the arguments are those of :func:`of_rewrite`."""
     fit = [*counted(report.sites or (), target), *outside(draft, target)] if target else []
-    return [*fit, *repaired.notes, *_of_slopes(report), *denormal_weights(draft), *_of_sizes(report, draft.model)]
+    return [
+        *fit,
+        *repaired.notes,
+        *_of_slopes(report),
+        *denormal_weights(draft),
+        *_of_sizes(report, draft.model),
+        *of_ranges(draft.model),
+    ]
+
+
+def of_ranges(*models: Model) -> list[str]:
+    """Which models say that they are right within ranges of their inputs only, as a rewrite within such makes them."""
+    told = [(model.name, limited_to(model.proto)) for model in models]
+    return [
+        f"{name} says that it is right within these ranges of its inputs only: {text}" for name, text in told if text
+    ]
 
 
 def _of_slopes(report: Report) -> list[str]:

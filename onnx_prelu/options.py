@@ -9,9 +9,11 @@ from typing import Any
 
 import click
 
+from .algebra.bisection import MOST_INPUTS
 from .passes.catalogue import FORM_NAMES, SLOPE_PLACES
 from .passes.choose import TARGETS
 from .passes.patterns import ALSO
+from .passes.ranges.walk import TIERS
 from .passes.slope_shapes import SLOPE_SHAPES
 from .passes.targets import targets
 from .report.budgets import KEYS as BUDGETS
@@ -161,6 +163,20 @@ tuned_sizes = together(
         callback=named("=", sizes, "a dimension and its size, like N=8, or sizes to tune for, like N=1,8"),
         help="Size of a named dimension; of several, N=1,8 say, all are tuned for, the first is checked. Repeatable.",
     ),
+)
+prove = option(
+    REWRITE,
+    "--prove",
+    type=click.Choice(TIERS),
+    help="How to prove units dead or always on, within the input ranges: each way takes longer than the one before. "
+    f"bisect cuts the box of up to {MOST_INPUTS} inputs [interval].",
+)
+data = option(
+    CHECK,
+    "--inputs",
+    type=FILE,
+    metavar="FILE.npz",
+    help="Many samples: count the units that give nothing but 0 on them.",
 )
 provider = together(
     option(

@@ -33,6 +33,7 @@ from .measure.inputs.ranges import Asked
 from .measure.latency import bench as bench_room
 from .passes.drawing import with_drawings
 from .passes.request import Forms, Request, asked_target, decide
+from .proving import limited, within
 from .remake import Remade, remake
 from .report import demands
 from .report.report import Report
@@ -69,6 +70,7 @@ def rewrite(
     input_shape: Mapping[str, Sequence[int]] | None = None,
     dim: Mapping[str, int | Sequence[int]] | None = None,
     input_range: Mapping[str, Asked] | None = None,
+    prove: str | None = None,
     seed: int = 0,
     seeds: int | None = None,
     check_budget: float | None = None,
@@ -127,6 +129,9 @@ def rewrite(
             the first is checked and timed.
         input_range: The lowest and the highest value of random inputs, by name: numbers, arrays that broadcast to the
             input, or an npz file with arrays ``low`` and ``high``.
+        prove: With ``to="prelu"``, how to prove units dead or always on: ``"interval"``, ``"symbolic"``, or
+            ``"bisect"``. Dead ones go; a layer of linear ones is merged. What takes an ``input_range`` for granted is
+            right within it only, and the report and the model's metadata say so.
         seed: Of the random inputs.
         seeds: How many seeds to check with, from ``seed`` on; by default one, or as many as ``check_budget`` allows.
         check_budget: Seconds, for each provider, after which no further seed is begun.
@@ -187,6 +192,8 @@ def rewrite(
     options = tried[0]
     for each in tried:
         require_sensible(loaded, each)
+    idle = "" if chosen.folds else "it is about the units of --to prelu"
+    known = within(options.input_range, prove, idle=idle)
     if goal == "int8":
         small = int8.choose(
             loaded,
@@ -204,7 +211,7 @@ def rewrite(
         fast = Fast(loaded, remade, scope, wishes, tried, provider_of(providers), progress)
         made, tuning = fast.decided()
     else:
-        made = remade(chosen)
+        made = remade(chosen.taking(known))
     compared = partial(
         checked,
         loaded,
@@ -225,6 +232,7 @@ def rewrite(
         told = tuning and tuning.of(made)
         report = Report("rewrite", loaded.name, to=goal, sites=sites, tuning=told, int8=small.int8 if small else None)
         report = report.with_notes(notes.of_rewrite(report, made.draft, made.result, to, taker, repaired))
+        report = limited(report, made.plans, known)
         unmet = demands.fitting(report) or (demands.strict(report) if strict else None)
         if unmet:
             raise NotMet(unmet, report=replace(with_costs(report, loaded, made.result, input_shape), unmet=unmet))

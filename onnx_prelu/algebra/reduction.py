@@ -147,8 +147,10 @@ class Reduced:
 
         Counts are those of both. Columns of sums were rounded in between.
         """
-        lane = np.unique(self.direction[self.lanes.unit], return_index=True)[1]  # one of each direction
-        through = np.where(self.direction < 0, -1, lane[self.direction])
+        own = np.flatnonzero(self.direction[self.lanes.unit] >= 0)
+        lane = own[np.unique(self.direction[self.lanes.unit[own]], return_index=True)[1]]  # one of each direction
+        through = np.full(len(self.direction), -1)
+        through[self.direction >= 0] = lane[self.direction[self.direction >= 0]]
         size = self.lanes.row * self.scale[self.lanes.unit]
         direction = np.where(through < 0, -1, later.direction[through])
         unit = self.lanes.unit
@@ -210,11 +212,13 @@ def reduced(units: Units) -> Reduced:
             lanes += found
         else:
             lanes += [alone(int(unit), float(slopes[unit])) for unit in members]
+    nothing = dead | constant
+    nothing[second] = nothing[first]
     gone = int(np.sum(whole)) + int(np.sum(dead)) + int(np.sum(constant))
     return _collected(
         lanes,
         units.group,
-        direction.leader,
+        np.where(nothing, -1, direction.leader),
         direction.scale,
         units.dtype,
         constant=np.flatnonzero(constant),
@@ -297,7 +301,7 @@ def _in_bits(values: Array, bits: int) -> Array:
 def _collected(
     lanes: Sequence[Lane], group: Indices, root: Indices, scale: Array, dtype: DTypeLike, **told: Any
 ) -> Reduced:
-    """What units become, as tables; root says by a unit's index of which direction each is a multiple."""
+    """What units become, as tables; root says by a unit's index of which direction each is a multiple, −1 of none."""
     lanes = sorted([*lanes, *_fillers(lanes, group)], key=lambda lane: lane.unit)
     factors = np.concatenate([np.empty(0), *(lane.factors for lane in lanes)])
     if np.dtype(dtype).itemsize < np.dtype(np.float64).itemsize:
@@ -310,6 +314,6 @@ def _collected(
     )
     members = np.concatenate([np.empty(0, np.intp), *(lane.members for lane in lanes)])
     sums = Sums(np.repeat(np.arange(len(lanes)), [len(lane.members) for lane in lanes]), members, factors)
-    kept = np.unique(root[table.unit])
+    kept = np.setdiff1d(root[table.unit], [-1])
     direction = np.where(np.isin(root, kept), np.searchsorted(kept, root), -1)
     return Reduced(table, sums, direction, scale, **told)

@@ -121,6 +121,7 @@ class Draft:
         new: Constants that edits made, by name.
         dropped: Initializers of the body that lost their last reader.
         replaced: Nodes that edits took out.
+        metadata: Entries of the model's metadata that edits made, by key.
         inner: The scopes of the bodies that stand in its nodes, and for the model's graph those of functions.
 
     Args:
@@ -149,6 +150,7 @@ class Draft:
         self.new: dict[str, NewConstant] = {}
         self.dropped: set[str] = set()
         self.replaced: set[Node] = set()
+        self.metadata: dict[str, str] = {}
         self.inner = tuple(Draft(model, place=place) for place in self._places())
 
     def _places(self) -> Iterator[Place]:

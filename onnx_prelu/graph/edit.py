@@ -33,12 +33,14 @@ class Edit:
         constants: New initializers by name.
         widened: Tensors whose units became lanes.
         types: What is known of other new tensors.
+        metadata: Entries of the model's metadata, by key.
     """
 
     nodes: Mapping[Node, tuple[onnx.NodeProto, ...]]
     constants: Mapping[str, NewConstant] = field(default_factory=dict)
     widened: tuple[Widened, ...] = ()
     types: Mapping[str, TensorType] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 def rewired(
@@ -86,6 +88,7 @@ def commit(draft: Draft, edit: Edit) -> None:
         if widened.old in draft.types:
             draft.types[widened.new] = _wider(draft.types[widened.old], widened)
     draft.types.update(edit.types)
+    draft.metadata.update(edit.metadata)
     _drop_unread(draft, forgotten)
     draft.replaced.update(edit.nodes)
 
@@ -136,7 +139,14 @@ def finish(draft: Draft) -> Model:
         if scope.replaced or scope.dropped or scope.frozen:
             _write(scope, scope.place.within(proto)[-1], proto.ir_version)
             new |= scope.new.keys()
+        for key, value in scope.metadata.items():
+            _set_metadata(proto, key, value)
     return replace(draft.model, proto=proto, raw=None, fresh=draft.model.fresh | new)
+
+
+def _set_metadata(proto: onnx.ModelProto, key: str, value: str) -> None:
+    entry = next((each for each in proto.metadata_props if each.key == key), None) or proto.metadata_props.add(key=key)
+    entry.value = value
 
 
 def _write(draft: Draft, body: Body, ir_version: int) -> None:

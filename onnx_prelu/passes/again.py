@@ -17,6 +17,8 @@ def both(first: Plan, later: Plan) -> Plan:
     made = {widened.new: widened for widened in first.edit.widened}
     widened = [made.pop(each.old).then(each) if each.old in made else each for each in later.edit.widened]
     forms = [plan.form for plan in (first, later) if plan.form != "reduce"]
+    if later.lanes is None:
+        forms = [later.form]
     reduced = later.reduced if first.reduced is None or later.reduced is None else first.reduced.then(later.reduced)
     return replace(
         later,
@@ -39,16 +41,18 @@ def both(first: Plan, later: Plan) -> Plan:
 
 
 def _note(first: Plan, later: Plan, reduced: Reduced | None) -> str | None:
-    if first.reduced is not None and reduced is not None:
+    if first.reduced is not None and reduced is not None and not later.proven:
         return Narrowing.of(reduced).sentence()
     return "; ".join(note for note in (first.note, later.note) if note) or None
 
 
 def _joined(first: Seam, later: Seam) -> Seam:
     """Units before of the first seam as multiples of what the later one has, by way of a lane of each direction."""
-    lane = np.unique(first.into_after.index, return_index=True)[1]
-    through, size = lane[first.into_before.index], first.into_after.factor[lane][first.into_before.index]
-    factor = first.into_before.factor / size
+    lane, size = np.zeros(first.units, np.intp), np.ones(first.units)
+    known = np.flatnonzero(first.into_after.factor)[::-1]
+    lane[first.into_after.index[known]], size[first.into_after.index[known]] = known, first.into_after.factor[known]
+    through = lane[first.into_before.index]
+    factor = first.into_before.factor / size[first.into_before.index]
     shift = np.zeros(len(through)) if first.shift is None else first.shift
     if later.shift is not None:
         shift = shift + factor * later.shift[through]

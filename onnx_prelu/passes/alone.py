@@ -78,9 +78,13 @@ def unseen(draft: Draft, plans: Sequence[Plan], small: Sequence[Alone]) -> list[
         small: What :func:`sites_alone` gave.
     """
     alone = {each.node for each in small}
-    left_out = [plan.node.label for plan in plans if plan.node.label not in alone]
+    proven = [plan.node.label for plan in plans if plan.proven]
+    left_out = [plan.node.label for plan in plans if plan.node.label not in alone and not plan.proven]
     inside = [plan.node.label for plan in plans if plan.node not in draft.replaced]
     notes = []
+    if proven:
+        what = "since what is proven of it holds for its inputs in there"
+        notes.append(f"checked in the whole model only, {what}: {', '.join(proven)}")
     if left_out:
         notes.append(f"checked in the whole model only, since no small model of it can be made: {', '.join(left_out)}")
     if inside:
@@ -92,7 +96,10 @@ def _sites_alone(draft: Draft, plans: Sequence[Plan], result: Model) -> Iterator
     bodies = draft.place.within(draft.model.proto), draft.place.within(result.proto)
     sources = Source(draft.model, bodies[0]), Source(result, bodies[1])
     around = _Around.of(draft, plans)
+    proven = {node.slot for plan in plans if plan.proven for node in plan.before}
     for plan in plans:
+        if not proven.isdisjoint(node.slot for node in plan.before):
+            continue  # alone, its inputs are not those of which something is proven
         alone = _alone(draft, plan, around, sources)
         if alone is not None:
             yield alone

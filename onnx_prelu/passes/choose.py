@@ -18,6 +18,7 @@ from .patterns import matches, require_match
 from .placed import Placed
 from .plan import Plan
 from .sites import ACTIVATIONS, Site
+from .within import ANY_INPUT, Within
 
 TARGETS: tuple[str, ...] = ("auto", "relu", "prelu", "fast")
 """What ``--to`` takes."""
@@ -63,6 +64,7 @@ class Policy:
         stays: Why a site stays then.
         exact: True if only forms of equal bits may be taken.
         exceptions: Policies for the sites that a pattern names, in place of this one.
+        within: The ranges of inputs that proofs of folded layers may take for granted.
     """
 
     forms: tuple[str, ...]
@@ -78,6 +80,12 @@ class Policy:
     stays: str = "no form that applies is likely to be faster"
     exact: bool = False
     exceptions: tuple[tuple[str, Policy], ...] = ()
+    within: Within = ANY_INPUT
+
+    def taking(self, known: Within) -> Policy:
+        """The policy under which proofs may take something for granted."""
+        exceptions = tuple((pattern, replace(other, within=known)) for pattern, other in self.exceptions)
+        return replace(self, within=known, exceptions=exceptions)
 
     def among(self, names: Sequence[str]) -> Callable[[Sequence[str]], Policy]:
         """The policy of each site, by its names: exact names are looked up first, then globs in order.

@@ -22,6 +22,7 @@ from .neighbours import maker_of, readers_of
 from .patterns import Scope
 from .plan import Plan
 from .repair import denormals_made, odd_slope, repeated_slope
+from .settling import settle
 from .sites import Site, find_sites, left_site, named, names_of
 from .slope_fit import require_broadcast
 
@@ -65,6 +66,7 @@ def rewrite_sites(
         layers |= {node.slot: policy for node in body.relus if meant(names_of(node))}
         folds = {slot: each for slot, each in layers.items() if each.folds}
         fold_layers(body.draft, folds, decided, refused)
+        settle(body.draft, folds, decided, refused)
         whole.extend(decided[slot] for slot in sorted(decided))
     return whole
 

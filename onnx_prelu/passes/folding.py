@@ -51,10 +51,10 @@ def fold_layers(
                 continue
             place = plan.node.slot
             if (reasons := refused.get(names[slot])) is not None:
-                decided.setdefault(place, (None, _refused(plan, reasons)))
+                decided.setdefault(place, (None, left_alone(plan, reasons)))
                 continue
             commit(draft, plan.edit)
-            decided[place] = _told(decided.get(place), plan)
+            decided[place] = told(decided.get(place), plan)
             slots.setdefault(place, policy)
             names.setdefault(place, names[slot])
             changed = True
@@ -76,32 +76,32 @@ def foldable(draft: Draft, node: Node, policy: Policy) -> Plan | None:
 
 
 def folded(plan: Plan) -> Choice:
-    """What is told of a layer that is folded."""
-    assert plan.lanes is not None
+    """What is told of a layer that is folded, or of which something is proven."""
     return Choice(
         node=plan.node.label,
         form=plan.form,
         refused=False,
         reason=plan.note,
         spelling="Relu(x)",
-        slope=SlopeSummary.of(Slope(plan.lanes.slope)),
+        slope=None if plan.lanes is None else SlopeSummary.of(Slope(plan.lanes.slope)),
         exactness="rounding",
         possible=(plan.form,),
         narrowing=plan.narrowing,
     )
 
 
-def _refused(plan: Plan, reasons: Mapping[str, Reason]) -> Choice:
+def left_alone(plan: Plan, reasons: Mapping[str, Reason]) -> Choice:
+    """What is told of a layer that stays because the caller refuses its site."""
     text = next(iter(reasons.values())).text
-    told = folded(plan)
-    return replace(told, form=None, refused=True, reason=text, refusals=reasons, exactness=None, narrowing=None)
+    choice = folded(plan)
+    return replace(choice, form=None, refused=True, reason=text, refusals=reasons, exactness=None, narrowing=None)
 
 
-def _told(earlier: tuple[Plan | None, Choice] | None, plan: Plan) -> tuple[Plan, Choice]:
+def told(earlier: tuple[Plan | None, Choice] | None, plan: Plan) -> tuple[Plan, Choice]:
     """A plan together with what was done at its site before."""
     if earlier is None:
         return plan, folded(plan)
     before, choice = earlier
     whole = plan if before is None else both(before, plan)
-    told = replace(choice, form=whole.form, reason=whole.note, exactness="rounding", narrowing=whole.narrowing)
-    return whole, told
+    choice = replace(choice, form=whole.form, reason=whole.note, exactness="rounding", narrowing=whole.narrowing)
+    return whole, choice

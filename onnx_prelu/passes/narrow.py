@@ -225,9 +225,14 @@ def _given_bias(draft: Draft, edit: Edit, layer: Linear, bias: Array) -> Edit:
 def _seam(reduced: Reduced, rest: Still) -> Seam:
     """Every unit before is a multiple of a direction that stays, or nothing, or constant; and so is every lane."""
     lanes, gone = reduced.lanes, reduced.direction < 0
-    into_before = Take(np.where(gone, 0, reduced.direction), np.where(gone, 0.0, reduced.scale))
-    into_after = Take(reduced.direction[lanes.unit], lanes.row * reduced.scale[lanes.unit])
     own = np.flatnonzero(lanes.row == 1)
     shift = np.where(gone & rest.flat, rest.offset, 0.0)
-    units = int(reduced.direction.max(initial=-1)) + 1
-    return Seam(units, into_before, into_after, lanes.unit[own], own, shift if np.any(shift) else None)
+    index, factor = np.where(gone, 0, reduced.direction), np.where(gone, 0.0, reduced.scale)
+    return Seam(
+        units=max(1, int(reduced.direction.max(initial=-1)) + 1),
+        into_before=Take(index, factor),
+        into_after=Take(index[lanes.unit], lanes.row * factor[lanes.unit]),
+        from_before=lanes.unit[own],
+        from_after=own,
+        shift=shift if np.any(shift) else None,
+    )

@@ -72,6 +72,9 @@ class Plan:
         seam: How units and lanes of a wide form relate; None where the pre-activation stays as it is.
         note: Something that the user should know of this plan.
         left: The activations that it leaves, which the engine offers again.
+        proven: Whether it is right only for values that the inputs of the whole model can bring about: then it cannot
+            be tried alone.
+        limited: Whether that takes the ranges of the inputs for granted.
     """
 
     form: str
@@ -90,6 +93,13 @@ class Plan:
     seam: Seam | None = None
     note: str | None = None
     left: tuple[Left, ...] = ()
+    proven: bool = False
+    limited: bool = False
+
+    @property
+    def narrowing(self) -> Narrowing | None:
+        """How many units went where, if there are fewer now."""
+        return None if self.reduced is None else Narrowing.of(self.reduced)
 
     @property
     def narrowing(self) -> Narrowing | None:

@@ -11,6 +11,7 @@ from . import words
 from .around import sites_around
 from .changed import changes, changes_in_words
 from .entries import verdicts
+from .proven import units_table
 from .quantized import int8_table
 from .tables import Column, Lines, Section, Table
 from .timings import beyond_latency, latencies
@@ -45,6 +46,8 @@ def sections(report: Report) -> Iterator[Section]:
         yield from _sites(report.sites, head, tell)
         if inspected and len(report.sites) <= FULL_LIST:
             yield from sites_around(report.sites)
+    if report.units:
+        yield units_table(report.units)
     if report.entries is not None:
         yield verdicts(report.entries)
     if report.tuning is not None:

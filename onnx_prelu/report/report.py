@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ..measure.latency.start import Start
     from ..measure.latency.throughput import Throughput
     from ..passes.choice import Choice
+    from ..passes.stable import Units
+    from ..passes.within import Span
     from ..tuning.fast import Tuning
     from ..tuning.int8 import Int8
     from .budgets import Judged
@@ -54,6 +56,8 @@ class Report:
         diff: What changed from the first model to the second.
         entries: What came of each pair of ``check-all``.
         unmet: Why the request could not be met (``--strict``, a target), or None.
+        within: The ranges of inputs within which alone the rewritten model is right, where it is limited to some.
+        units: What is proven of the units of each activation, and counted on data.
         budgets: What became of each budget (``--fail-on``), one entry a budget and, of a latency, provider.
     """
 
@@ -75,6 +79,8 @@ class Report:
     int8: Int8 | None = None
     diff: Diff | None = None
     budgets: tuple[Judged, ...] | None = None
+    units: tuple[Units, ...] | None = None
+    within: Mapping[str, Span] | None = None
     entries: tuple[Entry, ...] | None = None
 
     @property
@@ -133,6 +139,8 @@ class Report:
             "against": self.against,
             "to": self.to,
             "sites": None if self.sites is None else [_site(choice) for choice in self.sites],
+            "units": None if self.units is None else [asdict(each) for each in self.units],
+            "within": None if self.within is None else {name: asdict(each) for name, each in self.within.items()},
             "tuning": None if self.tuning is None else asdict(self.tuning),
             "int8": None if self.int8 is None else asdict(self.int8),
             "diff": None if self.diff is None else self.diff.to_dict(),

@@ -22,6 +22,8 @@ from onnx_prelu.measure.latency.throughput import Throughput
 from onnx_prelu.passes.choice import Choice, SlopeSummary
 from onnx_prelu.passes.drawing import Drawing, Drawn
 from onnx_prelu.passes.neighbours import Neighbour
+from onnx_prelu.passes.stable import Proven, Units
+from onnx_prelu.passes.within import Span
 from onnx_prelu.report.budgets import Judged
 from onnx_prelu.report.report import Report
 from onnx_prelu.tuning.fast import Tuning
@@ -293,6 +295,14 @@ REPORTS = {
             REFUSED,
         ),
     ),
+    "within": Report(
+        "rewrite",
+        "net.onnx",
+        to="prelu",
+        sites=(),
+        notes=("right only for inputs with x in [-1, 1], as the model's metadata say: act0",),
+        within={"x": Span(-1.0, 1.0, per_element=False)},
+    ),
     "nothing": Report(
         "rewrite",
         "net.onnx",
@@ -332,6 +342,10 @@ REPORTS = {
             ),
         ),
         before=BEFORE,
+        units=(
+            Units("act0", "Relu", 96, (Proven("interval", 3, 1, 0), Proven("symbolic", 4, 1, 0)), 7),
+            Units("act1", "PRelu", 64, (Proven("interval", 0, 0, 0), Proven("symbolic", 0, 0, 2)), 0),
+        ),
     ),
     "check": Report("check", "a.onnx", against="b.onnx", check=(MADE_SMALL, MIXED)),
     "equal": Report("check", "a.onnx", against="b.onnx", check=(EQUAL, UNRUN), latency=(UNTIMED,)),

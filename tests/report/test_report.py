@@ -28,11 +28,12 @@ ALWAYS = {"schema_version", "tool", "command", "model", "notes", "exit_code", "f
     ("name", "keys"),
     [
         ("rewrite", {"to", "sites", "before", "after", "check", "latency"}),
-        ("inspect", {"sites", "before"}),
+        ("inspect", {"sites", "before", "units"}),
         ("check", {"against", "check"}),
         ("bench", {"against", "latency"}),
         ("full", {"against", "latency", "start", "throughput", "profile"}),
         ("nothing", {"to", "sites"}),
+        ("within", {"to", "sites", "within"}),
         ("fast", {"to", "sites", "tuning"}),
         ("int8", {"to", "sites", "int8"}),
         ("budgets", {"against", "before", "after", "check", "latency", "budgets"}),

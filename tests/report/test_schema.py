@@ -34,6 +34,8 @@ from onnx_prelu.passes.choice import SlopeSummary
 from onnx_prelu.passes.drawing import Drawing, Drawn
 from onnx_prelu.passes.narrowing import Narrowing
 from onnx_prelu.passes.neighbours import Neighbour
+from onnx_prelu.passes.stable import Proven, Units
+from onnx_prelu.passes.within import Span
 from onnx_prelu.report.budgets import Judged
 from onnx_prelu.report.entries import Entry
 from onnx_prelu.report.report import SCHEMA_VERSION, Report
@@ -42,6 +44,9 @@ from onnx_prelu.tuning.int8 import Candidate, Int8
 from tests.reported import SCHEMA, validate
 
 PARTS = {
+    "units": Units,
+    "proven": Proven,
+    "span": Span,
     "candidate": Candidate,
     "int8": Int8,
     "tuning": Tuning,
