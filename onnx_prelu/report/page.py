@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from . import words
 from .around import sites_around
 from .changed import changes, changes_in_words
+from .distant import distance_table
 from .entries import verdicts
 from .quantized import int8_table
 from .tables import Column, Lines, Section, Table
@@ -45,6 +46,8 @@ def sections(report: Report) -> Iterator[Section]:
         yield from _sites(report.sites, head, tell)
         if inspected and len(report.sites) <= FULL_LIST:
             yield from sites_around(report.sites)
+    if report.distances:
+        yield distance_table(report.distances)
     if report.entries is not None:
         yield verdicts(report.entries)
     if report.tuning is not None:

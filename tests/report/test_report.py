@@ -28,7 +28,7 @@ ALWAYS = {"schema_version", "tool", "command", "model", "notes", "exit_code", "f
     ("name", "keys"),
     [
         ("rewrite", {"to", "sites", "before", "after", "check", "latency"}),
-        ("inspect", {"sites", "before"}),
+        ("inspect", {"sites", "distances", "before"}),
         ("check", {"against", "check"}),
         ("bench", {"against", "latency"}),
         ("full", {"against", "latency", "start", "throughput", "profile"}),

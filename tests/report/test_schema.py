@@ -21,6 +21,7 @@ from onnx_prelu.measure.latency.start import Start
 from onnx_prelu.measure.latency.throughput import Throughput
 from onnx_prelu.measure.providers.placement import Placed
 from onnx_prelu.passes.choice import SlopeSummary
+from onnx_prelu.passes.distance import Distance, Extent, Saving
 from onnx_prelu.passes.drawing import Drawing, Drawn
 from onnx_prelu.passes.narrowing import Narrowing
 from onnx_prelu.passes.neighbours import Neighbour
@@ -41,8 +42,10 @@ PARTS = {
     "check": Check,
     "cost": Cost,
     "difference": Difference,
+    "distance": Distance,
     "drawing": Drawing,
     "drawn": Drawn,
+    "extent": Extent,
     "latency": Latency,
     "moved": Moved,
     "narrowing": Narrowing,
@@ -52,6 +55,7 @@ PARTS = {
     "pair": PairResult,
     "placed": Placed,
     "profile": Profile,
+    "saving": Saving,
     "site_nodes": SiteNodes,
     "slope": SlopeSummary,
     "spread": Spread,
