@@ -144,7 +144,7 @@ def test_unrelated_units_do_not_pair_by_accident(dtype):
     """A few bits a weight make many rows look alike; without enough of them there is no pair up to rounding."""
     rng = np.random.default_rng(7)
     pairs = fold_pairs(stored(rng.normal(size=(512, 2)), dtype), stored(rng.normal(size=(512, 2)), dtype), dtype)
-    assert pairs.exact.all()
+    assert np.all(pairs.ulps <= 0.5 + 1e-9)
     assert len(pairs.keep) > (505 if np.dtype(dtype).itemsize > 2 else 400)
 
 
