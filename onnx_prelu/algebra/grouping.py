@@ -23,7 +23,7 @@ from .cells import Indices, blocks, meetings, near, shared, sketch, vague
 from .floats import Array, half_ulp, is_integer
 
 CORRECT_ULPS, ROUNDING_ULPS = 0.5, 4.0  # how far a stored value may be off, in the classes exact and rounding
-_BLUR = 2.0**-51  # what computing an end of an interval in float64 can be off: it must not cut a stored float64
+_BLUR = 3 * 2.0**-53  # what computing an end of an interval in float64 can be off: it must not cut a stored float64
 _FEW = 32  # columns that are compared first
 _ENOUGH, _ALWAYS = 4, 1 << 28  # elements that are compared before rows are given up: times those there are, and more
 

@@ -41,10 +41,14 @@ class Pairs:
     determined: NDArray[np.bool_]
     ulps: Array
 
-    @property
-    def exact(self) -> NDArray[np.bool_]:
-        """True where the slope reproduces every stored value; False where the pair is a PReLU up to rounding."""
-        return np.asarray(self.ulps == 0)
+
+def slope_class(ulps: float) -> str:
+    """What a slope is called by how far stored values are off.
+
+    >>> slope_class(0.0), slope_class(0.31)
+    ('exact', 'rounding')
+    """
+    return "rounding" if ulps else "exact"
 
 
 def fold_pairs(
