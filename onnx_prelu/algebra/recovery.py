@@ -77,8 +77,9 @@ def fold_pairs(
     slope, determined, ulps = np.zeros(m), np.ones(m, bool), np.zeros(m)
     kin = np.zeros(m, np.intp) if kin is None else kin
     taken = np.zeros(m, bool)
+    facing = list(opposite_pairs(rows, columns, kin, dtype))
     for grade in Grade:  # the surest pairs first: two layers of few inputs can be read in several ways
-        for j, candidates in opposite_pairs(rows, columns, kin, dtype):
+        for j, candidates in facing:
             if taken[j] or (stays is not None and stays[j]):
                 continue
             for i in candidates[~taken[candidates]]:
