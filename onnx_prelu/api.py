@@ -21,6 +21,7 @@ from .measure.inputs.draw import require_sensible
 from .measure.inputs.ranges import Asked
 from .measure.latency import bench as bench_room
 from .measure.latency import full
+from .passes.distance import distances
 from .passes.engine import inspect_sites
 from .passes.request import asked_target, for_target
 from .proving import units_of, within
@@ -159,6 +160,9 @@ def inspect(
 ) -> Report:
     """List the PReLUs of a model, however they are written, and the forms that each can take.
 
+    Relu layers between linear layers are told with their distance from a PReLU layer: how nearly their units are pairs,
+    and what a fold would save if it could be off by so much.
+
     With a ``target``, or ``ops``, the forms are those that it takes, and each site says whether it fits as it is. With
     an ``input_range``, the report's ``units`` say how many units it proves dead or always on, by ``prove`` and each
     faster way; with ``inputs``, many samples, how many give nothing but 0 on them.
@@ -184,7 +188,8 @@ def inspect(
         with_predictions(site, types) for site in inspect_sites(draft, scope, for_target(taker) if taker else None)
     ]
     journal.decided(choices)
-    report = Report("inspect", loaded.name, sites=tuple(choices), before=now, units=units)
+    away = tuple(distances(draft, scope))
+    report = Report("inspect", loaded.name, sites=tuple(choices), distances=away, before=now, units=units)
     return report.with_notes(notes.of_inspect(report, draft, taker, repaired))
 
 

@@ -12,18 +12,19 @@ still taken, as a pair of the class *rounding*.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .cells import Indices, blocks, meetings, near, shared, sketch, vague
+from .cells import Indices, Sketch, blocks, meetings, near, shared, sketch, vague
 from .floats import Array, half_ulp, is_integer
 
 CORRECT_ULPS, ROUNDING_ULPS = 0.5, 4.0  # how far a stored value may be off, in the classes exact and rounding
-_BLUR = 2.0**-51  # what computing an end of an interval in float64 can be off: it must not cut a stored float64
+_BLUR = 3 * 2.0**-53  # what computing an end of an interval in float64 can be off: it must not cut a stored float64
+_AT_ONCE = 1 << 21  # pairs of rows that are held together
 _FEW = 32  # columns that are compared first
 _ENOUGH, _ALWAYS = 4, 1 << 28  # elements that are compared before rows are given up: times those there are, and more
 
@@ -56,8 +57,8 @@ def opposite_pairs(rows: Array, columns: Array, kin: Indices, dtype: DTypeLike) 
     """Candidates for the negative side of each unit: ``(later unit, earlier units whose row points the other way)``.
 
     First come the exact pairs, in which one row is the other negated bit for bit, then those with any positive
-    scale; each time by ascending index. The reader of the iterator tells by consuming it which pairs it took: see
-    :func:`onnx_prelu.algebra.recovery.fold_pairs`, which is that reader.
+    scale, of which stored values may be off by :data:`ROUNDING_ULPS`; each time by ascending index. None is left out:
+    rows meet in the cells of :mod:`~onnx_prelu.algebra.cells`, and one without cells is compared with all of its kind.
 
     Args:
         rows: (m, k) stored weights with the bias appended.
@@ -65,7 +66,7 @@ def opposite_pairs(rows: Array, columns: Array, kin: Indices, dtype: DTypeLike) 
         kin: (m,) only units of the same number can pair.
         dtype: The type they are stored in.
     """
-    if not rows.shape[1]:
+    if not rows.size:
         return
     columns_zero = np.packbits(columns == 0, axis=1)
     exact: dict[tuple[int, bytes], list[int]] = defaultdict(list)
@@ -75,29 +76,40 @@ def opposite_pairs(rows: Array, columns: Array, kin: Indices, dtype: DTypeLike) 
             yield j, np.asarray(exact[key])
         exact[int(kin[j]), row.tobytes()].append(j)
 
-    zero, negative = rows == 0, rows < 0
-    first = np.argmax(~zero, axis=1)
-    flipped = negative[np.arange(len(rows)), first]
-    signs = np.packbits((negative ^ flipped[:, None]) & ~zero, axis=1)
-    zeros = np.packbits(zero, axis=1)
-    buckets: dict[tuple[int, bytes], list[int]] = defaultdict(list)
-    for j in range(len(rows)):
-        if not np.all(zero[j]):
-            buckets[int(kin[j]), signs[j].tobytes() + zeros[j].tobytes() + columns_zero[j].tobytes()].append(j)
-    for j, earlier in sorted(_earlier(buckets.values()), key=lambda pair: pair[0]):
-        facing = earlier[flipped[earlier] != flipped[j]]
-        if facing.size:
-            low, high = ratio_intervals(rows[j], rows[facing], dtype, ROUNDING_ULPS)
-            parallel = facing[low <= high]
-            if parallel.size:
-                yield j, parallel
+    alike = np.unique(columns_zero, axis=0, return_inverse=True)[1].reshape(-1)
+    kin = np.unique(np.stack([kin, alike]), axis=1, return_inverse=True)[1].reshape(-1)
+    whole = sketch(rows, dtype, kin, ROUNDING_ULPS)
+    seen, unclear = vague(whole)
+    found = [np.empty((2, 0), np.intp)]
+    for one, other in (*_earlier(*meetings(seen)), *_alike(whole, unclear)):
+        facing = whole.flipped[one] != whole.flipped[other]
+        one, other = one[facing], other[facing]
+        low, high = _ratios(rows, one, other, dtype, ROUNDING_ULPS)
+        found.append(np.stack([other, one])[:, low <= high])
+    later, earlier = np.unique(np.concatenate(found, axis=1), axis=1)
+    starts = np.flatnonzero(np.diff(later, prepend=-1))
+    for start, candidates in zip(starts, np.split(earlier, starts[1:]), strict=False):
+        yield int(later[start]), candidates
 
 
-def _earlier(buckets: Iterable[list[int]]) -> Iterator[tuple[int, Indices]]:
-    for bucket in buckets:
-        members = np.asarray(bucket)
-        for position in range(1, len(members)):
-            yield int(members[position]), members[:position]
+def _earlier(cell: Indices, row: Indices) -> Iterator[tuple[Indices, Indices]]:
+    """Each entry with all before it in its cell, as two arrays of rows, some millions at a time."""
+    starts = np.flatnonzero(np.diff(cell, prepend=-1))
+    first = np.repeat(starts, np.diff(starts, append=row.size))
+    before = np.arange(row.size) - first
+    turn = np.cumsum(before) // _AT_ONCE
+    for part in np.split(np.arange(row.size), np.flatnonzero(np.diff(turn)) + 1):
+        count = before[part]
+        place = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
+        yield row[np.repeat(first[part], count) + place], np.repeat(row[part], count)
+
+
+def _alike(seen: Sketch, rows: Indices) -> Iterator[tuple[Indices, Indices]]:
+    """Each of some rows with all others of its kind, the earlier one first."""
+    for row in rows:
+        others = np.flatnonzero(seen.kind == seen.kind[row])
+        others = others[others != row]
+        yield np.minimum(others, row), np.maximum(others, row)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .floats import Array, next_up, round_to
+from .floats import Array, half_ulp, next_up, round_to
 from .grouping import CORRECT_ULPS, ROUNDING_ULPS, opposite_pairs, ratio_intervals
 
 _ACCIDENT = 1e-9  # that two units that have nothing to do with each other look like a pair
@@ -31,14 +31,24 @@ class Pairs:
         slope: Their slopes, (k,); 0 where a unit found no partner.
         partner: The index of each unit's partner, −1 where there is none, (k,).
         determined: True where one float only reproduces the stored values (or there is nothing to determine).
-        exact: True where the pair is a PReLU of the stored values exactly; False where it is so up to rounding.
+        ulps: By how many ulps a stored value may be off what makes the pair a PReLU; 0 where the slope reproduces every
+            stored value, (k,).
     """
 
     keep: NDArray[np.intp]
     slope: Array
     partner: NDArray[np.intp]
     determined: NDArray[np.bool_]
-    exact: NDArray[np.bool_]
+    ulps: Array
+
+
+def slope_class(ulps: float) -> str:
+    """What a slope is called by how far stored values are off.
+
+    >>> slope_class(0.0), slope_class(0.31)
+    ('exact', 'rounding')
+    """
+    return "rounding" if ulps else "exact"
 
 
 def fold_pairs(
@@ -64,21 +74,22 @@ def fold_pairs(
     """
     m = len(rows)
     partner = np.full(m, -1, np.intp)
-    slope, determined, exact = np.zeros(m), np.ones(m, bool), np.ones(m, bool)
+    slope, determined, ulps = np.zeros(m), np.ones(m, bool), np.zeros(m)
     kin = np.zeros(m, np.intp) if kin is None else kin
     taken = np.zeros(m, bool)
+    facing = list(opposite_pairs(rows, columns, kin, dtype))
     for grade in Grade:  # the surest pairs first: two layers of few inputs can be read in several ways
-        for j, candidates in opposite_pairs(rows, columns, kin, dtype):
+        for j, candidates in facing:
             if taken[j] or (stays is not None and stays[j]):
                 continue
             for i in candidates[~taken[candidates]]:
                 found = pair_slope(rows[i], rows[j], columns[i], columns[j], dtype)
                 if found is not None and found.grade <= grade:
-                    slope[i], determined[i], exact[i] = found.value, found.determined, found.grade < Grade.ROUNDING
+                    slope[i], determined[i], ulps[i] = found.value, found.determined, found.ulps
                     partner[i], taken[i], taken[j] = j, True, True
                     break
     keep = np.setdiff1d(np.arange(m), partner[partner >= 0])
-    return Pairs(keep, slope[keep], partner[keep], determined[keep], exact[keep])
+    return Pairs(keep, slope[keep], partner[keep], determined[keep], ulps[keep])
 
 
 class Grade(IntEnum):
@@ -96,11 +107,19 @@ class Grade(IntEnum):
 
 @dataclass(frozen=True)
 class Recovered:
-    """A recovered slope, whether it is the only float that would do, and how sure the pair is."""
+    """A recovered slope.
+
+    Attributes:
+        value: The slope.
+        determined: Whether it is the only float that would do.
+        grade: How sure it is that the pair is a PReLU unit.
+        ulps: By how many ulps a stored value may be off what makes the pair one; 0 where the slope reproduces them all.
+    """
 
     value: float
     determined: bool
     grade: Grade
+    ulps: float = 0.0
 
 
 def pair_slope(row: Array, other_row: Array, column: Array, other_column: Array, dtype: DTypeLike) -> Recovered | None:
@@ -129,8 +148,19 @@ def pair_slope(row: Array, other_row: Array, column: Array, other_column: Array,
             low, high = scale[0] * ratio[0], scale[1] * ratio[1]
             value = shortest(low, high, dtype)
             if value is not None:
-                return Recovered(-sign * value, False, grade)
+                most = max(scale[0], value / ratio[1] if ratio[1] else 0.0)
+                least = min(scale[1], value / ratio[0] if ratio[0] else np.inf)
+                factor = (most + least) / 2 if np.isfinite(least) else most or 1.0
+                ulps = max(_off(other_row, row, factor, dtype), _off(other_column, column, value / factor, dtype))
+                return Recovered(-sign * value, False, grade, ulps)
     return None
+
+
+def _off(target: Array, base: Array, factor: float, dtype: DTypeLike) -> float:
+    """By how many ulps both have to be off, where they are, for |target| to be factor·|base| everywhere."""
+    allowed = 2 * (half_ulp(target, dtype) + factor * half_ulp(base, dtype))
+    off = np.abs(np.abs(target) - factor * np.abs(base))
+    return float(np.max(off[allowed > 0] / allowed[allowed > 0], initial=0.0))
 
 
 def _evidence_needed(dtype: DTypeLike) -> int:

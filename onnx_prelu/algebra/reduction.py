@@ -120,6 +120,7 @@ class Reduced:
         merged: How many went into parallel ones.
         dropped: How many counted for nothing.
         rounded: How many slopes of pairs are right up to rounding of the stored weights only.
+        ulps: By how many ulps stored weights of pairs are off at most, for them to be PReLUs.
         loose: How many slopes of pairs are one of several floats that would do.
         given_up: How many units nobody compared with all others: that would have taken too long.
     """
@@ -134,6 +135,7 @@ class Reduced:
     merged: int = 0
     dropped: int = 0
     rounded: int = 0
+    ulps: float = 0.0
     loose: int = 0
     given_up: int = 0
 
@@ -174,6 +176,7 @@ class Reduced:
             np.concatenate([self.constant, unit[later.constant]]),
             np.concatenate([self.constant_slope, later.constant_slope]),
             **{name: getattr(self, name) + getattr(later, name) for name in _COUNTS},
+            ulps=max(self.ulps, later.ulps),
         )
 
 
@@ -226,7 +229,8 @@ def reduced(units: Units) -> Reduced:
         paired=int(np.sum(whole)),
         merged=m - gone - len(lanes),
         dropped=int(np.sum(dead)),
-        rounded=int(np.sum(whole & ~pairs.exact)),
+        rounded=int(np.sum(whole & (pairs.ulps > 0))),
+        ulps=float(np.max(pairs.ulps[whole], initial=0.0)),
         loose=int(np.sum(~pairs.determined)),
         given_up=given_up,
     )
@@ -234,11 +238,11 @@ def reduced(units: Units) -> Reduced:
 
 @dataclass(frozen=True)
 class _Found:
-    """Pairs, an entry each: their slopes, whether these are the only floats that do, and whether they do exactly."""
+    """Pairs, an entry each: their slopes, whether these are the only floats that do, and how many ulps are left."""
 
     slope: Array
     determined: Mask
-    exact: Mask
+    ulps: Array
 
 
 def _pairs(units: Units, columns: Callable[[], Array]) -> tuple[_Found, Indices, Indices]:
@@ -249,7 +253,7 @@ def _pairs(units: Units, columns: Callable[[], Array]) -> tuple[_Found, Indices,
     read = columns()[bent] if bent.size else np.empty((0, 1))
     pairs = fold_pairs(units.rows[bent], read, units.dtype, units.kin[bent], units.fixed[bent])
     found = pairs.partner >= 0
-    told = _Found(pairs.slope[found] + 0.0, pairs.determined[found], pairs.exact[found])
+    told = _Found(pairs.slope[found] + 0.0, pairs.determined[found], pairs.ulps[found])
     return told, bent[pairs.keep[found]], bent[pairs.partner[found]]
 
 

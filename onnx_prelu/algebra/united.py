@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .floats import Array, half_ulp
+from .grouping import CORRECT_ULPS
 from .recovery import Grade, Recovered, pair_slope, shortest
 
 _WIDER = 1 + 1e-6  # the corners of an interval are computed, and rounded themselves
@@ -36,7 +37,7 @@ def sum_slope(linear: Array, bent: Array, dtype: DTypeLike) -> Recovered | None:
     off = [half_ulp(column, dtype) * _WIDER for column in (linear, bent)]
     said = np.abs(linear + bent) > off[0] + off[1]
     if not np.any(said):
-        return None if np.any(linear != 0) else Recovered(0.0, False, Grade.REAL)
+        return None if np.any(linear != 0) else Recovered(0.0, False, Grade.REAL, CORRECT_ULPS)
     corners = []
     for one in (-1, 1):
         for other in (-1, 1):
@@ -47,4 +48,4 @@ def sum_slope(linear: Array, bent: Array, dtype: DTypeLike) -> Recovered | None:
     if value is None:
         return None
     beyond = np.abs(linear - value * (linear + bent)) > 2 * (off[0] + abs(value) * (off[0] + off[1]))
-    return None if np.any(beyond) else Recovered(value, low == high, Grade.REAL)
+    return None if np.any(beyond) else Recovered(value, low == high, Grade.REAL, CORRECT_ULPS)

@@ -125,6 +125,13 @@ def relu_layers(draft: Draft, sites: Sequence[Site]) -> list[Node]:
     return [node for node in draft.index.nodes() if node.op == "Relu" and node not in taken]
 
 
+def relus_meant(draft: Draft, scope: Scope) -> Iterator[tuple[Draft, Node]]:
+    """The Relu nodes of a scope that are no part of a site, with the body that each stands in."""
+    found = [_found(body, scope.also, folds=True) for body in draft.scopes()]
+    meant = scope.among([name for body in found for name in body.names()])
+    return ((body.draft, node) for body in found for node in body.relus if meant(names_of(node)))
+
+
 @dataclass(frozen=True)
 class Inspected:
     """What could be done at a site.

@@ -48,7 +48,7 @@ def plan_fold(draft: Draft, node: Node, *, slope_shape: str = "") -> Plan:
     """
     x, y = node.inputs[0], node.outputs[0]
     layers = layers_around(draft, x, y, (node,), node, UNITWISE)
-    _one_dtype(layers, node)
+    require_one_dtype(layers, node)
     slopes = slopes_of(draft, node, layers)
     found = _reduced(draft, layers, slopes)
     units = layers.before.units
@@ -82,7 +82,7 @@ def _reduced(draft: Draft, layers: Layers, slopes: Array) -> Reduced:
             columns=columns,
             slopes=slopes,
             dtype=before.weight.weight.dtype,
-            kin=_kin(layers),
+            kin=kin_of(layers),
             group=np.arange(units) // (units // layers.groups),
             idle=rest.flat & (rest.offset <= 0) & ~fixed,
             unread=~np.any([reading.reads() for reading in after.layers], axis=0),
@@ -107,7 +107,7 @@ def _without_step(plan: Plan, step: Linear) -> Plan:
     return replace(plan, edit=edit)
 
 
-def _one_dtype(layers: Layers, node: Node) -> None:
+def require_one_dtype(layers: Layers, node: Node) -> None:
     """How far stored values can be off is asked of one type."""
     after = layers.after
     parts = [layers.before.weight, *layers.before.added, *(reading.layer.weight for reading in after.layers)]
@@ -116,7 +116,7 @@ def _one_dtype(layers: Layers, node: Node) -> None:
         raise Refused("dtype", f"the layers around it are stored in several types: {', '.join(found)}", node.label)
 
 
-def _kin(layers: Layers) -> NDArray[np.intp]:
+def kin_of(layers: Layers) -> NDArray[np.intp]:
     """A number for each unit; only units of one group, which nothing but their rows and columns tells apart, pair."""
     units = layers.before.units
     group = np.arange(units) // (units // layers.groups)

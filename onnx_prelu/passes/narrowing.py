@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..algebra.recovery import slope_class
 from ..algebra.reduction import Reduced
 
 
@@ -19,6 +20,9 @@ class Narrowing:
         dropped: How many counted for nothing.
         constant: How many do not depend on the input, and went into the bias behind.
         rounded: How many slopes of pairs are right up to rounding of the stored weights only.
+        slope_class: ``"exact"`` where the slopes of all pairs reproduce every stored weight, else ``"rounding"``; None
+            where there are no pairs.
+        ulps: By how many ulps stored weights of pairs are off at most, for them to be PReLUs: 0 where they are exactly.
         loose: How many slopes of pairs are one of several floats that would do.
         given_up: How many nobody compared with all others.
     """
@@ -30,6 +34,8 @@ class Narrowing:
     dropped: int = 0
     constant: int = 0
     rounded: int = 0
+    slope_class: str | None = None
+    ulps: float = 0.0
     loose: int = 0
     given_up: int = 0
 
@@ -44,6 +50,8 @@ class Narrowing:
             reduced.dropped,
             len(reduced.constant),
             reduced.rounded,
+            slope_class(reduced.ulps) if reduced.paired else None,
+            reduced.ulps,
             reduced.loose,
             reduced.given_up,
         )
@@ -59,7 +67,9 @@ class Narrowing:
         told = [f"{self.before} units became {self.after}"]
         told[0] += "".join(f", {count} {what}" for what, count in parts.items() if count)
         if self.rounded:
-            told.append(f"{self.rounded} pairs are PReLUs up to rounding of the stored weights")
+            told.append(
+                f"{self.rounded} pairs are PReLUs up to rounding of the stored weights, by {self.ulps:.2g} ulps"
+            )
         if self.given_up:
             told.append(f"{self.given_up} units were not compared with all others, which would have taken too long")
         if self.loose:

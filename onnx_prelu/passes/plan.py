@@ -101,11 +101,6 @@ class Plan:
         """How many units went where, if there are fewer now."""
         return None if self.reduced is None else Narrowing.of(self.reduced)
 
-    @property
-    def narrowing(self) -> Narrowing | None:
-        """How many units went where, if there are fewer now."""
-        return None if self.reduced is None else Narrowing.of(self.reduced)
-
     def followed(self, inner: Plan) -> Plan:
         """This plan together with one for an activation that it leaves: what both do, told of the site."""
         y = tuple(name for mine in self.y for name in (inner.y if mine == inner.activation[1] else (mine,)))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from . import words
 from .around import sites_around
 from .changed import changes, changes_in_words
+from .distant import distance_table
 from .entries import verdicts
 from .proven import units_table
 from .quantized import int8_table
@@ -48,6 +49,8 @@ def sections(report: Report) -> Iterator[Section]:
             yield from sites_around(report.sites)
     if report.units:
         yield units_table(report.units)
+    if report.distances:
+        yield distance_table(report.distances)
     if report.entries is not None:
         yield verdicts(report.entries)
     if report.tuning is not None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..measure.latency.start import Start
     from ..measure.latency.throughput import Throughput
     from ..passes.choice import Choice
+    from ..passes.distance import Distance
     from ..passes.stable import Units
     from ..passes.within import Span
     from ..tuning.fast import Tuning
@@ -43,6 +44,7 @@ class Report:
         against: The second model of ``check``, ``bench`` and ``diff``; where ``bench`` has more, all of them.
         to: Where it went: ``"relu"`` or ``"prelu"`` (what ``auto`` came to), ``"fast"``, or a target's name.
         sites: What was decided at each site, in graph order.
+        distances: How far each Relu layer is from a PReLU layer, in graph order (``inspect``).
         before: What the first model costs.
         after: What the second, or the rewritten, model costs.
         check: The comparison, one entry a provider.
@@ -82,6 +84,7 @@ class Report:
     units: tuple[Units, ...] | None = None
     within: Mapping[str, Span] | None = None
     entries: tuple[Entry, ...] | None = None
+    distances: tuple[Distance, ...] | None = None
 
     @property
     def passed(self) -> bool:
@@ -141,6 +144,7 @@ class Report:
             "sites": None if self.sites is None else [_site(choice) for choice in self.sites],
             "units": None if self.units is None else [asdict(each) for each in self.units],
             "within": None if self.within is None else {name: asdict(each) for name, each in self.within.items()},
+            "distances": None if self.distances is None else [asdict(distance) for distance in self.distances],
             "tuning": None if self.tuning is None else asdict(self.tuning),
             "int8": None if self.int8 is None else asdict(self.int8),
             "diff": None if self.diff is None else self.diff.to_dict(),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onnx_prelu.algebra import grouping
-from onnx_prelu.algebra.grouping import groups, simplest
+from onnx_prelu.algebra.grouping import groups, opposite_pairs, simplest
 from tests.counts import FULL, examples
 
 BITS = {np.float16: np.int16, ml_dtypes.bfloat16: np.int16, np.float32: np.int32, np.float64: np.int64}
@@ -101,6 +101,42 @@ def test_groups_against_brute_force(kind, dtype, ulps, m, k, seed):
     again = groups(stored.astype(float), dtype, ulps=ulps)
     np.testing.assert_array_equal(again.leader, found.leader)
     np.testing.assert_array_equal(again.scale, found.scale)
+
+
+@examples(500)
+@given(
+    st.sampled_from(list(DIRECTIONS)),
+    st.sampled_from(list(BITS)),
+    st.integers(1, 60),
+    st.integers(1, 12),
+    st.integers(0, 2**32 - 1),
+)
+def test_every_unit_is_shown_all_that_face_it(kind, dtype, m, k, seed):
+    rng = np.random.default_rng(seed)
+    rows = drawn(kind, rng, m, max(1, m // 3), k, dtype).astype(float)
+    columns, kin = rng.integers(0, 2, (m, 2)).astype(float), rng.integers(0, 2, m)
+    shown = {}
+    for later, earlier in opposite_pairs(rows, columns, kin, dtype):
+        shown.setdefault(later, set()).update(earlier.tolist())
+    for later, row in enumerate(rows):
+        if not row.any() or not np.isfinite(row).all():
+            continue
+        before = rows[:later]
+        there = np.isfinite(before).all(axis=1) & before.any(axis=1) & np.any(before * row < 0, axis=1)
+        alike = (kin[:later] == kin[later]) & np.all((columns[:later] == 0) == (columns[later] == 0), axis=1)
+        with np.errstate(invalid="ignore", over="ignore"):
+            ratio = np.where(there & alike, room(row, before, dtype, 4.0), 0)
+        assert set(np.flatnonzero(ratio > 1 + 1e-9)) <= shown.get(later, set())
+        negated = (kin[:later] == kin[later]) & np.all(before == -row, axis=1)  # shown whatever their columns are
+        assert shown.get(later, set()) <= set(np.flatnonzero((ratio > 1 - 1e-9) | negated))
+
+
+def test_a_denormal_row_faces_others_too():
+    rng = np.random.default_rng(2)
+    rows = (rng.random((400, 6)) + 0.1).astype(np.float32)
+    rows[350] = -rows[150] * np.float32(1e-38)
+    shown = dict(opposite_pairs(rows.astype(float), np.ones((400, 1)), np.zeros(400, np.intp), np.float32))
+    assert {later: earlier.tolist() for later, earlier in shown.items()} == {350: [150]}
 
 
 def test_every_rounding_of_one_direction_joins_its_leader():

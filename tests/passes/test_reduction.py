@@ -425,3 +425,26 @@ def test_a_site_that_is_refused_or_not_meant_is_not_narrowed():
     result = onnx_prelu.rewrite(model, to="prelu", skip=["n_h"], providers=["cpu"])
     assert result.report.sites == ()
     assert [site.possible for site in onnx_prelu.inspect(model).sites if "reduce" in site.possible]
+
+
+@pytest.mark.parametrize(
+    ("scale", "gaps", "expected"), [(1.0, 0, ("exact", 0.0)), (0.7, 0, ("rounding", 0.5)), (0.7, 3, ("rounding", 4.0))]
+)
+def test_the_class_of_slopes_and_by_how_much_weights_are_off_are_told(scale, gaps, expected):
+    """A pair as it was split, one that was scaled since, and one that was rounded worse than once."""
+    rng = np.random.default_rng(12)
+    A, V = rng.uniform(0.5, 2, (1, 9)).astype(np.float32), rng.uniform(0.5, 2, (8, 1)).astype(np.float32)
+    lower, right = (-scale * A).astype(np.float32), (-0.3 / scale * V).astype(np.float32)
+    lower = np.nextafter(lower, np.float32(-9)) if gaps else lower
+    for _ in range(gaps):
+        lower[0, 0], lower[0, 1] = np.nextafter(lower[0, 0], np.float32(0)), np.nextafter(lower[0, 1], np.float32(-9))
+    weights = {"A": np.vstack([A, lower]), "V": np.concatenate([V, right], axis=1)}
+    body = "z = Gemm <transB = 1> (x, A)  h = Relu(z)  y = Gemm <transB = 1> (h, V)"
+    result = onnx_prelu.rewrite(from_text(body, "float[4,9] x", "float[4,8] y", weights), to="prelu")
+    (site,) = result.report.sites
+    name, most = expected
+    assert (site.narrowing.slope_class, site.narrowing.paired) == (name, 1)
+    assert (site.narrowing.ulps == 0) == (name == "exact")
+    assert (site.narrowing.ulps > 0.5) == (gaps > 0)
+    assert site.narrowing.ulps <= most + 0.5
+    assert ("ulps" in site.reason) == (name == "rounding")

@@ -20,6 +20,7 @@ from onnx_prelu.measure.latency.by_op import OpTime, Profile
 from onnx_prelu.measure.latency.start import Start
 from onnx_prelu.measure.latency.throughput import Throughput
 from onnx_prelu.passes.choice import Choice, SlopeSummary
+from onnx_prelu.passes.distance import Distance, Extent, Saving
 from onnx_prelu.passes.drawing import Drawing, Drawn
 from onnx_prelu.passes.neighbours import Neighbour
 from onnx_prelu.passes.stable import Proven, Units
@@ -53,6 +54,18 @@ DRAWING = Drawing(
         Drawn("fc1.y", "output", ("fc1.y",), ()),
     ),
 )
+MOSTLY_PAIRS = Distance(
+    "wide0", 96, 12_384, 96,
+    Extent(0.0, 2.4512e-08, 0.0034), Extent(0.0, 0.2856, 51_240.5),
+    (
+        Saving(0.0, 40, 5_104),
+        Saving(1e-6, 40, 5_104),
+        Saving(1e-4, 44, 5_624),
+        Saving(1e-2, 48, 6_144),
+        Saving(1e-1, 48, 6_144),
+    ),
+)  # fmt: skip
+NO_PAIRS = Distance("act3", 48, 5_424, 0, None, None, tuple(Saving(t, 0, 0) for t in (0.0, 1e-6, 1e-4, 1e-2, 1e-1)))
 SPLIT = Choice(
     "act0",
     "split",
@@ -341,6 +354,7 @@ REPORTS = {
                 refusals={"split": ENLARGED, "mirror": ENLARGED, "max": SHARED},
             ),
         ),
+        distances=(MOSTLY_PAIRS, NO_PAIRS),
         before=BEFORE,
         units=(
             Units("act0", "Relu", 96, (Proven("interval", 3, 1, 0), Proven("symbolic", 4, 1, 0)), 7),

@@ -28,7 +28,7 @@ ALWAYS = {"schema_version", "tool", "command", "model", "notes", "exit_code", "f
     ("name", "keys"),
     [
         ("rewrite", {"to", "sites", "before", "after", "check", "latency"}),
-        ("inspect", {"sites", "before", "units"}),
+        ("inspect", {"sites", "distances", "before", "units"}),
         ("check", {"against", "check"}),
         ("bench", {"against", "latency"}),
         ("full", {"against", "latency", "start", "throughput", "profile"}),

@@ -31,6 +31,7 @@ from onnx_prelu.measure.latency.start import Start
 from onnx_prelu.measure.latency.throughput import Throughput
 from onnx_prelu.measure.providers.placement import Placed
 from onnx_prelu.passes.choice import SlopeSummary
+from onnx_prelu.passes.distance import Distance, Extent, Saving
 from onnx_prelu.passes.drawing import Drawing, Drawn
 from onnx_prelu.passes.narrowing import Narrowing
 from onnx_prelu.passes.neighbours import Neighbour
@@ -56,10 +57,12 @@ PARTS = {
     "check": Check,
     "cost": Cost,
     "difference": Difference,
+    "distance": Distance,
     "drawing": Drawing,
     "drawn": Drawn,
     "expected": Expected,
     "failing": Failing,
+    "extent": Extent,
     "latency": Latency,
     "moved": Moved,
     "narrowing": Narrowing,
@@ -71,6 +74,7 @@ PARTS = {
     "placed": Placed,
     "profile": Profile,
     "rounding": Rounding,
+    "saving": Saving,
     "site_nodes": SiteNodes,
     "slope": SlopeSummary,
     "spread": Spread,

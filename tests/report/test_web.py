@@ -97,6 +97,12 @@ def test_the_pictures_of_a_report(name, expected):
     assert (len(labels(REPORTS[name])) > len(expected)) == (name == "inspect")
 
 
+def test_what_a_fold_would_save_is_drawn_where_it_would():
+    label = "parameters that a fold of wide0 would save, by tolerance"
+    assert [each for each in labels(REPORTS["inspect"]) if "fold" in each] == [label]
+    assert "50 %" in Page(html(REPORTS["inspect"])).words["text"]
+
+
 def test_the_verdict_and_the_failure_stand_first():
     words = Page(html(REPORTS["check"])).words
     assert words["p"][:2] == ["failed", REPORTS["check"].failure]

@@ -109,6 +109,25 @@ def bars(rows: Sequence[Bar], label: str, *, one_scale: bool) -> Markup:
     return drawing(_WIDTH, row * len(rows), label, *drawn)
 
 
+def shares(values: Sequence[tuple[str, float, str]], label: str) -> Markup:
+    """Upright bars, one for each name, share of 1 and how that is said; the line on top is all."""
+    height, base, top = 88, 62, 14
+    step = _WIDTH / len(values)
+    drawn = [
+        tag("path", d=f"M0 {top}H{_WIDTH}", class_="mark"),
+        tag("path", d=f"M0 {base}H{_WIDTH}", class_="axis"),
+    ]
+    for at, (name, share, told) in enumerate(values):
+        tall = (base - top) * min(max(share, 0.0), 1.0)
+        middle = (at + 0.5) * step
+        drawn += [
+            tag("rect", x=at * step + 4, y=base - tall, width=step - 8, height=tall, class_="bar"),
+            tag("text", told, x=middle, y=base - tall - 3, class_="tick middle"),
+            tag("text", name, x=middle, y=base + 14, class_="tick middle"),
+        ]
+    return drawing(_WIDTH, height, label, *drawn)
+
+
 def cells(grid: Sequence[Sequence[float]], label: str) -> Markup:
     """The largest excess in each cell of an output: the darker the nearer to what is allowed, red beyond it."""
     columns = max(len(row) for row in grid)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from .. import words
-from .charts import Bar, bars, cells, histogram, spreads
+from ..distant import savings
+from .charts import Bar, bars, cells, histogram, shares, spreads
 from .graph import graph
 from .markup import Markup, joined, tag
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ...measure.costs.cost import Cost
     from ...measure.latency.bench import Latency
     from ...passes.choice import Choice, SlopeSummary
+    from ...passes.distance import Distance
     from ..report import Report
 
 DRAWN = 50
@@ -27,6 +29,8 @@ def figures(report: Report, section: str) -> Iterator[Markup]:
     """What is to be seen below a section, by the first word of its title."""
     if section == "Sites":
         yield from _sites(report)
+    elif section == "Relu":
+        yield from _distances(report.distances or ())
     elif section == "Cost" and report.before is not None and report.after is not None:
         yield tag("div", *_costs(report.before, report.after), class_="pictures")
     elif section == "Check":
@@ -70,6 +74,25 @@ def _slopes(slope: SlopeSummary) -> Markup:
     low, high = slope.low or 0.0, slope.high or 0.0
     label = f"{slope.count:,} slopes from {low:.4g} to {high:.4g}"
     return figure(histogram(slope.histogram, low, high, label), f"slopes: {words.slope(slope)}")
+
+
+def _distances(distances: Sequence[Distance]) -> Iterator[Markup]:
+    """What a fold would save of each layer that has pairs at some tolerance."""
+    some = [each for each in distances if each.curve[-1].pairs][:DRAWN]
+    pictures = []
+    for each in some:
+        values = [
+            (
+                f"{saving.tolerance:g}",
+                saving.parameters / each.parameters,
+                words.percent(saving.parameters / each.parameters),
+            )
+            for saving in each.curve
+        ]
+        label = f"parameters that a fold of {each.node} would save, by tolerance"
+        pictures.append(figure(shares(values, label), f"{each.node}: a fold would save {savings(each)}"))
+    if pictures:
+        yield tag("div", *pictures, class_="pictures")
 
 
 def _costs(before: Cost, after: Cost) -> Iterator[Markup]:
