@@ -70,8 +70,8 @@ def _activation(draw, rng, dtype, layer, x, units, nodes, weights, activations, 
         return y
     shape = draw(st.sampled_from([(units,), (1, units)]))
     values = [draw(st.sampled_from([*slopes, float(rng.normal())])) for _ in range(units)]
-    if not any(values):
-        values[0] = 0.25  # all zero is a Relu, and stays one
+    if len({0.0, *values}) == 1 or len({1.0, *values}) == 1:
+        values[0] = 0.25  # all zero is a Relu, and stays one; all one is no activation
     weights[f"{name}.slope"] = np.asarray(values).astype(dtype).reshape(shape)
     nodes.append(helper.make_node("PRelu", [x, f"{name}.slope"], [y], name))
     return y
@@ -243,8 +243,8 @@ def affine(net):
 
 def activate(net):
     values = [net.pick(*SLOPES, float(net.rng.normal())) for _ in range(net.units)]
-    if not any(np.asarray(values, net.dtype)):
-        values[0] = 0.25  # all zero is a Relu, and stays one
+    if len({0.0, *np.asarray(values, net.dtype)}) == 1 or len({1.0, *values}) == 1:
+        values[0] = 0.25  # all zero is a Relu, and stays one; all one is no activation
     slope = net.per_unit()
     net.weights[slope] = np.asarray(values).astype(net.dtype).reshape(net.weights[slope].shape)
     net.add("PRelu", net.last, slope)
