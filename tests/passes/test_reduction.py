@@ -385,9 +385,9 @@ def test_a_layer_inside_a_body():
 
 def test_what_goes_behind_frees_what_stands_before():
     """Nothing reads the second unit of the last layer, and it alone reads the second one of the layer before."""
-    A, B, C = random(3, 4), random(3, 3), random(3, 2)
+    A, C = random(3, 4), random(3, 2)
     C[1] = 0
-    B[1], B[:, 1] = random(3), [0, 0.7, 0]
+    B = np.array([[1.0, 0.0, -2.0], [0.3, 0.7, -0.2], [-1.0, 0.0, 0.5]])  # of both signs: nothing is proven of a row
     model = from_text("z = MatMul(x, A)  h = Relu(z)  g = MatMul(h, B)  k = Relu(g)  y = MatMul(k, C)",
                       "float[8,4] x", "float[8,2] y", {"A": A.T, "B": B.T, "C": C})  # fmt: skip
     assert counts(model) == [(3, 2), (3, 2)]
@@ -396,6 +396,7 @@ def test_what_goes_behind_frees_what_stands_before():
 def test_what_is_merged_before_makes_rows_behind_parallel_and_a_layer_is_folded_twice():
     """Two rows differ in two columns of which only the sum counts, as the units that they read are copies."""
     A, B, C = plant(random(4, 4), u2=(0, 1.0)), random(4, 4), random(4, 2)
+    B[:, 1], B[:, 3] = [1.0, 1.0, 0.3, 1.0], [-0.7, 1.0, -2.0, 1.0]  # of both signs: nothing is proven of a row
     B[1] = 2 * B[0]
     B[1, [0, 2]] = 2 * B[0, [2, 0]]
     B[3] = -B[2]
