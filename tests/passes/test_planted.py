@@ -68,7 +68,8 @@ def test_what_is_planted_goes_and_nothing_else_changes(net, seed, wide):
     shape, dtype = [dim.dim_value for dim in value.shape.dim], onnx.helper.tensor_dtype_to_np_dtype(value.elem_type)
     feeds = {"x": np.random.default_rng(0).normal(size=shape).astype(dtype)}
     assert_close(run(model, feeds), run(result.model, feeds))
-    assert not [note for note in result.report.notes if "small model" in note]
+    if not any("proven" in note for note in result.report.notes):  # beside such a site, none is run alone
+        assert not [note for note in result.report.notes if "small model" in note]
     assert rewritten(result.model, to="prelu")[0].SerializeToString() == result.model.SerializeToString()
     FORMS.update(site.form for site in result.report.sites if site.narrowing)
 
