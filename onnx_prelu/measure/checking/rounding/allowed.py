@@ -14,8 +14,8 @@ original, but a broken model must not widen its own tolerance. The rms of a samp
 coarse grid they may stay where they are), so weights are then moved more often.
 
 Of 1,008 correct rewrites of drawn networks (six forms, slopes up to ±25, half in float16) none fails. On the inputs
-that are drawn at random, |a − b| came to 1.2 times the bound and 6.6 times the rms at most; those on which two models are
-farthest apart come nearer.
+that are drawn at random, |a − b| came to 1.2 times the bound and 6.6 times the rms at most; those on which two models
+are farthest apart come nearer.
 """
 
 from __future__ import annotations
