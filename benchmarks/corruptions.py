@@ -195,7 +195,7 @@ def corrupted(seed: int, search: int) -> Case | None:
         return Case(kind, caught, True, True)
     runner = open_runner(a, "cpu", threads=1)
     options = InputOptions()
-    feeds = harder(a, options, runner, draw(a, options, runner), Coverage(a, "cpu", ()).probe)
+    feeds = harder(a, options, draw(a, options, runner), Coverage(a, "cpu", ()).probe)
     second = open_runner(b, "cpu", threads=1)
     inside = [*trials(runner, feeds)[0], *trials(runner, farthest(a, options, feeds, runner, second))[0]]
     own = shows(a, b, good, inside)

@@ -25,7 +25,7 @@ def model(body):
 def feeds_of(given, **options):
     asked = InputOptions(**options)
     runner = open_runner(given, "cpu")
-    found = harder(given, asked, runner, draw(given, asked, runner), Coverage(given, "cpu", ()).probe)
+    found = harder(given, asked, draw(given, asked, runner), Coverage(given, "cpu", ()).probe)
     return found, {
         kind: [b for b, k in zip(found.batches, found.kinds, strict=True) if k == kind] for kind in found.kinds
     }

@@ -309,7 +309,7 @@ class _Comparison:
         return steps(self.a, self.b, self.request.provider, original.inside, self.options.seed)
 
     def _original(self, runner: Runner, options: InputOptions, coverage: Coverage) -> _Original:
-        feeds = harder(self.a, options, runner, draw(self.a, options, runner), coverage.probe)
+        feeds = harder(self.a, options, draw(self.a, options, runner), coverage.probe)
         inside, outside = trials(runner, feeds)
         again = repeats(inside[0], runner.run(inside[0].feed), runner.outputs, self.limits)
         return _Original(runner, options, feeds, inside, outside, again)

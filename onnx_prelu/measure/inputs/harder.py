@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from ...graph.model import Model
-from ..providers.runner import CannotRun, Runner
 from .draw import Feed, Feeds, InputOptions, batch_of, settled
 from .dtypes import numpy_dtype
 from .extremes import extremes
@@ -21,7 +20,7 @@ KINKS = 3
 _STARTS = 2  # drawn batches that such points are looked for between
 
 
-def harder(model: Model, options: InputOptions, runner: Runner, feeds: Feeds, probe: Probe | None) -> Feeds:
+def harder(model: Model, options: InputOptions, feeds: Feeds, probe: Probe | None) -> Feeds:
     """The same feeds, and after them further ones that try to break a rewrite; the same ones for the same options.
 
     Where the user gives all values, there are none.
@@ -29,7 +28,6 @@ def harder(model: Model, options: InputOptions, runner: Runner, feeds: Feeds, pr
     Args:
         model: The model.
         options: What is fixed.
-        runner: The model where it runs.
         feeds: What was drawn for it with these options.
         probe: What goes into its activations, on inputs; None where that is not known.
     """
@@ -45,7 +43,7 @@ def harder(model: Model, options: InputOptions, runner: Runner, feeds: Feeds, pr
         (kind, scale, {**first, **feed}) for kind, scale, feed in extremes(kinds, options.input_range, options.seed)
     ]
     more += [("near kinks", SCALES[0], feed) for feed in _near_kinks(options, feeds, probe)]
-    more += [("other sizes", SCALES[0], feed) for feed in _other_sizes(model, options, runner, feeds.sizes)]
+    more += [("other sizes", SCALES[0], feed) for feed in _other_sizes(model, options, feeds.sizes)]
     added_kinds, scales, batches = zip(*more, strict=True)
     return replace(
         feeds,
@@ -63,18 +61,10 @@ def _near_kinks(options: InputOptions, feeds: Feeds, probe: Probe | None) -> lis
     return near_kinks(probe, starts, moved, options.input_range, KINKS, options.seed)
 
 
-def _other_sizes(
-    model: Model, options: InputOptions, runner: Runner, sizes: Mapping[str, tuple[int, ...]]
-) -> Iterator[Feed]:
-    """Batches of those other sizes at which the model runs and returns something."""
+def _other_sizes(model: Model, options: InputOptions, sizes: Mapping[str, tuple[int, ...]]) -> Iterator[Feed]:
+    """Batches of other sizes. Whether the model runs at them shows when it is judged."""
     wanted, sets, open_ = settled(model, options)
     if len(sets) != 1:  # of several data sets, each has sizes of its own
         return
     for which, other in enumerate(others(wanted, open_, sizes)):
-        feed = batch_of(wanted, other, sets[0].inputs, options, SCALES[0], which)
-        try:
-            results = runner.run(feed)
-        except CannotRun:
-            continue
-        if any(result.size for result in results):
-            yield feed
+        yield batch_of(wanted, other, sets[0].inputs, options, SCALES[0], which)

@@ -33,7 +33,7 @@ def near_kinks(
     and the next ones stop short of 0. Where there are none, half of all elements are brought across the kink.
 
     Args:
-        probe: What goes into each activation; asked once for each start and step.
+        probe: What goes into each activation; asked once for each start, and each step but the last.
         starts: Inputs of one size to start from, two at least.
         moved: The inputs that may be moved, all floats.
         ranges: Ranges that some of them have to stay in.
@@ -61,6 +61,8 @@ def near_kinks(
             dtype = feeds[one][name].dtype
             feed[name] = ranges[name].kept(there, dtype) if name in ranges else np.asarray(there, dtype)
         found.append(feed)
+        if len(found) == steps:
+            break
         feeds.append(feed)
         seen.append([np.asarray(value, np.float64) for value in probe(feed)])
     return found

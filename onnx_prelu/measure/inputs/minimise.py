@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,14 +20,15 @@ _HALVINGS = 32
 class _Search:
     """The smallest input that failed so far."""
 
-    def __init__(self, feed: Feed, fails: Callable[[Feed], bool], most: int) -> None:
+    def __init__(self, feed: Feed, fails: Callable[[Feed], bool], most: int, seconds: float) -> None:
         self.feed = feed
         self._fails = fails
         self._left = most
+        self._until = time.monotonic() + seconds
 
     @property
     def spent(self) -> bool:
-        return self._left <= 0
+        return self._left <= 0 or time.monotonic() >= self._until
 
     def take(self, feed: Feed) -> bool:
         """Try a smaller input, and keep it if it still fails."""
@@ -39,7 +41,9 @@ class _Search:
         return True
 
 
-def minimised(feed: Feed, wanted: tuple[InputSpec, ...], fails: Callable[[Feed], bool], most: int = 400) -> Feed:
+def minimised(
+    feed: Feed, wanted: tuple[InputSpec, ...], fails: Callable[[Feed], bool], most: int = 400, seconds: float = 30.0
+) -> Feed:
     """A small input that still fails.
 
     First entries of the batch are dropped where the model leaves their number open, then elements are set to 0, large
@@ -50,8 +54,9 @@ def minimised(feed: Feed, wanted: tuple[InputSpec, ...], fails: Callable[[Feed],
         wanted: The model's inputs.
         fails: Whether an input fails.
         most: How many inputs to try at most.
+        seconds: For how long to begin with a further one.
     """
-    search = _Search(feed, fails, most)
+    search = _Search(feed, fails, most, seconds)
     _drop(search, [spec.name for spec in wanted if _open_batch(spec)])
     for spec in wanted:
         _zero(search, spec.name)

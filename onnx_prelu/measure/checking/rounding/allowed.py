@@ -13,9 +13,9 @@ measured too, and the larger one counts, the second's up to a multiple of the fi
 original, but a broken model must not widen its own tolerance. The rms of a sample of few elements says little (on a
 coarse grid they may stay where they are), so weights are then moved more often.
 
-In 1,008 correct rewrites of drawn networks (six forms, slopes up to ±25, half in float16), two needed the second model;
-|a − b| came to 1.2 times the bound and 6.6 times the rms at most, of the original's own alone to 3.6 and 31 times. No
-value of the originals was farther from float64 than the bound.
+Of 1,008 correct rewrites of drawn networks (six forms, slopes up to ±25, half in float16) none fails. On the inputs
+that are drawn at random, |a − b| came to 1.2 times the bound and 6.6 times the rms at most; those on which two models
+are farthest apart come nearer.
 """
 
 from __future__ import annotations

@@ -7,16 +7,20 @@ from dataclasses import replace
 
 import numpy as np
 
-from .bounded import Array, Bounded, add, divide, mean, multiply, subtract, summed
+from .bounded import Array, Bounded, add, divide, mean, multiply, subtract, unit
 from .call import Call, Uncovered, along
 from .pointwise import root
 from .windows import convolve, spread, window
 
 
 def _linear(x: Bounded, w: Bounded, times: Callable[[Array, Array], Array], terms: int, b: Array | float) -> Bounded:
-    """A product x·W + b, by a product that is linear in both: E·|W| + (|x| + E)·E_W + √k·u·(|x|·|W| + |b|)."""
+    """A product x·W + b, by a product that is linear in both: E·|W| + (|x| + E)·E_W + √k·u·(|x|·|W| + |b|).
+
+    u is that of the type in which the weights are stored, though a sum of float16 is computed in float32: a rewrite may
+    have scaled each of them, and rounded it again.
+    """
     size = np.abs(w.value)
-    share = summed(terms, x.dtype)
+    share = float(np.sqrt(max(terms, 1))) * unit(x.dtype)
     error = times(x.error + share * np.abs(x.value), size)
     if not w.certain:
         error = error + times(np.abs(x.value) + x.error, w.error)
