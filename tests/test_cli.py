@@ -158,11 +158,22 @@ def test_all_options_of_rewrite(folder, answer):
             "--quantized-out",
             "int8.onnx",
         ),
-        *("--input-range", "x:0=-1,2.5", "--seeds", "4", "--check-budget", "9", "--save-failing", "bad"),
+        *(
+            "--input-range",
+            "x:0=-1,2.5",
+            "--seeds",
+            "4",
+            "--check-budget",
+            "9",
+            "--save-failing",
+            "bad",
+            "--prove",
+            "bisect",
+        ),
     )
     assert result.exit_code == 0, result.output
     assert calls[0][1] == {
-        "to": "relu", "form": ("skip", "a=b*=split"), "slope_in": "producer",
+        "prove": "bisect", "to": "relu", "form": ("skip", "a=b*=split"), "slope_in": "producer",
         "target": "eran", "ops": ["Relu", "Mul"], "slope_shape": "1d", "opset": 17, "ir_version": 9,
         "only": ("act*", "b"), "skip": ("c",), "also": ("Abs",), "fix_slopes": True, "simplify": False,
         "strict": True, "freeze": True, "check": False, "keep_failed": True,
