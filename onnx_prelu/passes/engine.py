@@ -66,7 +66,8 @@ def rewrite_sites(
         layers |= {node.slot: policy for node in body.relus if meant(names_of(node))}
         folds = {slot: each for slot, each in layers.items() if each.folds}
         fold_layers(body.draft, folds, decided, refused)
-        settle(body.draft, folds, decided, refused)
+        while settle(body.draft, folds, decided, refused) and fold_layers(body.draft, folds, decided, refused):
+            pass  # rows that differed in a column that went may be parallel now
         whole.extend(decided[slot] for slot in sorted(decided))
     return whole
 

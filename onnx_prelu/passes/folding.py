@@ -29,7 +29,7 @@ Decided = dict[int, tuple[Plan | None, Choice]]
 
 def fold_layers(
     draft: Draft, policies: Mapping[int, Policy], decided: Decided, refused: Mapping[str, Mapping[str, Reason]]
-) -> None:
+) -> bool:
     """Fold the layers of the activations in some slots, and take down what was decided.
 
     Args:
@@ -37,11 +37,14 @@ def fold_layers(
         policies: The slots, and what is allowed of a layer there.
         decided: What was decided there so far; layers that fold are added.
         refused: Sites that stay, by name, and why. A layer that would fold is told of with it.
+
+    Returns:
+        Whether a layer folded.
     """
     names = {slot: draft.index.slots[slot][-1].label for slot in policies if slot not in decided}
     names |= {slot: choice.node for slot, (_, choice) in decided.items()}
     slots = dict(policies)
-    changed = True
+    folded_any, changed = False, True
     while changed:
         changed = False
         for slot, policy in sorted(slots.items(), reverse=True):
@@ -57,7 +60,8 @@ def fold_layers(
             decided[place] = told(decided.get(place), plan)
             slots.setdefault(place, policy)
             names.setdefault(place, names[slot])
-            changed = True
+            folded_any = changed = True
+    return folded_any
 
 
 def foldable(draft: Draft, node: Node, policy: Policy) -> Plan | None:

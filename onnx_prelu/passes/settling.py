@@ -29,7 +29,7 @@ from .within import limits
 
 def settle(
     draft: Draft, policies: Mapping[int, Policy], decided: Decided, refused: Mapping[str, Mapping[str, Reason]]
-) -> None:
+) -> bool:
     """Use what is proven of the layers of the activations in some slots, and take down what was decided.
 
     What follows without the ranges of inputs comes first; what follows from these is told apart.
@@ -39,14 +39,19 @@ def settle(
         policies: The slots, in order, and what is allowed of a layer there, within which ranges.
         decided: What was decided there so far.
         refused: Sites that stay, by name, and why.
+
+    Returns:
+        Whether a layer changed.
     """
     if not policies:
-        return
+        return False
+    before = {slot: plan for slot, (plan, _) in decided.items()}
     known = next(iter(policies.values())).within
     given = known.given if draft.place.outer is None and draft.place.body is draft.model.proto.graph else {}
     for boxes in ({}, given) if given else ({},):
         while _settled(draft, policies, decided, refused, boxes):
             pass
+    return any(plan is not before.get(slot) for slot, (plan, _) in decided.items())
 
 
 def _settled(

@@ -376,6 +376,19 @@ def test_a_pair_is_folded_before_anything_is_proven_of_it():
     assert result.report.within is None  # nothing in it is dead
 
 
+def test_units_that_differ_in_a_dead_unit_alone_are_merged_behind_it():
+    second = np.random.default_rng(4).uniform(-1, 1, (5, 3)).astype(np.float32)
+    second[1] = 0  # what is always on would decide all
+    second[:, 1] = 2 * second[:, 0]
+    second[0, 1] = 7  # the dead unit
+    weights = {"A": rows(), "b": SIGNS, "B": second, "c": np.float32([0.1, 0.2, 0.3]), "V": (3, 2)}
+    body = "z = Gemm(x, A, b)  h = Relu(z)  u = Gemm(h, B, c)  g = Relu(u)  y = Gemm(g, V)"
+    model = from_text(body, ROWS, "float[N,2] y", weights)
+    result = rewritten(model)
+    assert_same_within(model, result)
+    assert (shapes(result)["A"], shapes(result)["B"], shapes(result)["V"]) == ((4, 3), (3, 2), (2, 2))
+
+
 def test_how_to_prove_is_about_the_way_back():
     model = from_text(*_all_below())
     with pytest.raises(BadUsage, match="--prove has no meaning here"):
