@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import click
 
-from . import api, many, options, trying, wording
+from . import api, many, options, proofs, trying, wording
 from .arguments import data_files
 from .errors import BadInput, NotMet, OnnxPreluError
 from .graph.model import Model, target, write_text
@@ -111,7 +111,7 @@ def main(ctx: click.Context) -> None:
 @options.for_whom
 @options.which_sites
 @trying.ranges
-@options.prove
+@proofs.prove
 @options.data
 @options.input_sizes
 @options.shown
@@ -132,12 +132,12 @@ def inspect(model: Path, output: Output, **request: Any) -> None:
 @options.fastest
 @options.for_int8
 @options.strict
-@options.write_certificate
+@proofs.write_certificate
 @options.no_check
 @options.running_tuned
 @options.all_nodes
 @trying.ranges
-@options.prove
+@proofs.prove
 @trying.effort
 @options.tolerance
 @options.no_bench
@@ -179,7 +179,7 @@ def rewrite(
 @main.command(cls=wording.Command, example="onnx-prelu check net.onnx relu.onnx --provider cpu")
 @click.argument("a", type=wording.FILE)
 @click.argument("b", type=wording.FILE)
-@options.read_certificate
+@proofs.read_certificate
 @options.running
 @options.all_nodes
 @trying.ranges

@@ -9,11 +9,9 @@ from typing import Any
 
 import click
 
-from .algebra.bisection import MOST_INPUTS
 from .passes.catalogue import FORM_NAMES, SLOPE_PLACES
 from .passes.choose import TARGETS
 from .passes.patterns import ALSO
-from .passes.ranges.walk import TIERS
 from .passes.slope_shapes import SLOPE_SHAPES
 from .passes.targets import targets
 from .report.budgets import KEYS as BUDGETS
@@ -163,13 +161,6 @@ tuned_sizes = together(
         callback=named("=", sizes, "a dimension and its size, like N=8, or sizes to tune for, like N=1,8"),
         help="Size of a named dimension; of several, N=1,8 say, all are tuned for, the first is checked. Repeatable.",
     ),
-)
-prove = option(
-    REWRITE,
-    "--prove",
-    type=click.Choice(TIERS),
-    help="How to prove units dead or always on, within the input ranges: each way takes longer than the one before. "
-    f"bisect cuts the box of up to {MOST_INPUTS} inputs [interval].",
 )
 data = option(
     CHECK,
@@ -359,20 +350,6 @@ for_int8 = together(
         help="For int8, the fastest of at least this SQNR. Default: the best within 5 % of the fastest.",
     ),
     option(FAST, "--quantized-out", type=FILE, metavar="FILE.onnx", help="For int8, write the quantized model there."),
-)
-write_certificate = option(
-    CHECK,
-    "--certificate",
-    type=FILE,
-    metavar="FILE.json",
-    help="Write a certificate that anyone can replay from the two models alone. A form that it lacks is refused.",
-)
-read_certificate = option(
-    CHECK,
-    "--certificate",
-    type=FILE,
-    metavar="FILE.json",
-    help="Run nothing: say whether this certificate, of rewrite --certificate, holds of A and B.",
 )
 no_bench = option(MEASURE, "--no-bench", is_flag=True, help="Do not measure latency.")
 also_bench = option(MEASURE, "--bench", is_flag=True, help="Measure latency too.")
