@@ -35,6 +35,7 @@ class Widened:
         lanes: How many lanes they became.
         factor: By what each unit is multiplied, (units,), where every unit became one lane and that is a multiple of
             it; None where lanes are made otherwise.
+        repeats: How many times all units stand along the axis, one run behind the other.
     """
 
     old: str
@@ -43,6 +44,7 @@ class Widened:
     units: int
     lanes: int
     factor: Array | None = field(default=None, compare=False)
+    repeats: int = 1
 
     def then(self, later: Widened) -> Widened:
         """What became of the tensor where what was made of it became something else again."""

@@ -162,3 +162,21 @@ def read(tensor: onnx.TensorProto, folder: Path | None) -> bytes:
     if len(data) != where.length:
         raise _bad(tensor, f"keeps its data in '{path}', which was cut short while it was read")
     return data
+
+
+def inlined(proto: onnx.ModelProto, folder: Path | None) -> onnx.ModelProto:
+    """A model that holds all its data itself: itself where it does, else a copy.
+
+    Raises:
+        BadInput: See :func:`read`.
+    """
+    if not any(is_external(tensor) for tensor in tensors(proto)):
+        return proto
+    whole = onnx.ModelProto()
+    whole.CopyFrom(proto)
+    for tensor in tensors(whole):
+        if is_external(tensor):
+            tensor.raw_data = read(tensor, folder)
+            tensor.data_location = onnx.TensorProto.DEFAULT
+            del tensor.external_data[:]
+    return whole

@@ -163,10 +163,13 @@ class Behind:
         nodes[self.last] = activation
         nodes |= {step.node: (self.rewired(step.node, step.changes(self.lanes)),) for step in steps}
         nodes |= {reading.layer.weight.node: layer(reading) for reading in self.after.layers}
-        axes = {self.y: self.place.axis}
-        axes |= {name: step.output.axis for step in steps for name in step.node.outputs if name}
+        places = {self.y: self.place}
+        places |= {name: step.output for step in steps for name in step.node.outputs if name}
         size, units = len(self.lanes), self.place.units
-        widened = tuple(Widened(old, self.rename[old], axis, units, size) for old, axis in axes.items())
+        widened = tuple(
+            Widened(old, self.rename[old], place.axis, units, size, repeats=place.repeats)
+            for old, place in places.items()
+        )
         between = tuple(step.node for step in steps)
         return Plan(
             form=self.form,

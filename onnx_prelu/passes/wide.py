@@ -229,10 +229,10 @@ def put_lanes(
     for change in changes:
         refuse_overflow(change)
     place = layers.before.output
-    axes = dict.fromkeys([*(node.outputs[0] for node in layers.before.nodes), *tensors], place.axis)
-    axes |= {name: step.output.axis for step in layers.after.steps for name in step.node.outputs if name}
+    places = dict.fromkeys([*(node.outputs[0] for node in layers.before.nodes), *tensors], place)
+    places |= {name: step.output for step in layers.after.steps for name in step.node.outputs if name}
     made = {widened.new for widened in draft.widened.values()}
-    rename = {name: name if name in made else names.new(name, suffix) for name in axes}
+    rename = {name: name if name in made else names.new(name, suffix) for name in places}
     activation.name = names.new(last.name, activation.op_type.lower())
     activation.input.insert(0, rename[tensors[0]])
     activation.output.append(rename[tensors[1]])
@@ -244,7 +244,10 @@ def put_lanes(
     around += [node for reading in layers.after.layers for node in reading.layer.nodes]
     nodes |= {node: (rewired(node, changes, named, rename),) for node in around}
     stored = {named[change]: NewConstant(change.weight, change.node.inputs[change.position]) for change in changes}
-    widened = tuple(Widened(old, new, axes[old], place.units, len(lanes)) for old, new in rename.items())
+    widened = tuple(
+        Widened(old, new, places[old].axis, place.units, len(lanes), repeats=places[old].repeats)
+        for old, new in rename.items()
+    )
     return Edit(nodes, {**stored, **(constants or {})}, widened)
 
 

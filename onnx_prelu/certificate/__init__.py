@@ -1,0 +1,1 @@
+"""A certificate of a rewrite: written by write.py, and replayed by verify.py from the two models alone."""

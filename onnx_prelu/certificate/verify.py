@@ -1,0 +1,518 @@
+"""Verify a certificate of a rewrite from the two models alone; docs/certificate.md says what it states, and the format.
+
+python verify.py cert.json in.onnx out.onnx      0: it holds; 1: it does not, and why; 2: a file cannot be read
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import sys
+from collections import Counter
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from onnx.numpy_helper import to_array
+from onnx.reference import ReferenceEvaluator
+
+FORMAT, MOST, ONE = "onnx-prelu certificate 1", 1024, np.array([Fraction(1)])
+TYPES = {"float16": (11, -14), "bfloat16": (8, -126), "float32": (24, -126), "float64": (53, -1022)}
+FOLDED = {"Cast", "CastLike", "Concat", "Constant", "ConstantOfShape", "DequantizeLinear", "Expand", "Flatten"}
+FOLDED |= {"Identity", "Mul", "Neg", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
+LINEAR = ("Gemm", "MatMul", "Conv", "ConvTranspose")
+BENT = {"Abs": np.abs, "Identity": np.positive, "Neg": np.negative, "Relu": lambda v: np.maximum(v, 0)}
+BENT |= dict.fromkeys(("PRelu", "LeakyRelu"), lambda v, slope: np.where(v >= 0, v, slope * v))
+PAIRED = {"Add": np.add, "Sub": np.subtract, "Max": np.maximum, "Min": np.minimum, "Mul": np.multiply}
+fractions = np.vectorize(lambda v: Fraction(v if isinstance(v, str) else float(v)), otypes=[object])
+
+
+class Failed(Exception):
+    """The certificate does not hold of these models."""
+
+
+def require(holds: Any, text: str = "it is not what the certificate says") -> None:
+    """Fail unless it holds."""
+    if not holds:
+        raise Failed(text)
+
+
+class Lanes(NamedTuple):
+    """How a tensor of the narrow model stands in the wide one: ``lane = row·unit``, ``unit = Σ out·lane``, or both."""
+
+    wide: dict[str, int]
+    axis: int
+    units: int
+    unit: Any
+    row: Any
+    out: Any
+    table: tuple[int, int, int]
+
+    @classmethod
+    def read(cls, told: dict[str, Any], tables: list[dict[str, Any]]) -> Lanes:
+        """What a certificate says of a tensor: a table, of units that are blocks of neighbours, all several times."""
+        table, (runs, block) = tables[told["lanes"]], told.get("spread", (1, 1))
+        units, unit = table["units"], np.array(table["unit"], int)
+        row, out = (fractions(np.array(table[key], object)) if key in table else None for key in ("row", "out"))
+        given = row if out is None else out
+        require(unit.shape == given.shape and np.all((unit >= 0) & (unit < units)) and (row is None or out is None))
+        if np.array_equal(np.sort(unit), np.arange(units)) and np.all(given != 0):  # one lane a unit: both hold
+            row, out = (1 / out, out) if row is None else (row, 1 / row)
+        unit = ((np.arange(runs)[:, None, None] * units + unit[:, None]) * block + np.arange(block)).reshape(-1)
+        row, out = (each if each is None else np.tile(each.repeat(block), runs) for each in (row, out))
+        require(sum(told["wide"].values()) == len(unit) and min(told["wide"].values()) > 0 > told["axis"])
+        return cls(told["wide"], told["axis"], units * runs * block, unit, row, out, (told["lanes"], runs, block))
+
+    def total(self, lanes: Any) -> Any:
+        """The sum of out·lane of each unit."""
+        made = np.zeros((len(lanes), self.units), object)
+        np.add.at(made, (slice(None), self.unit), lanes * self.out)
+        return made
+
+    def name(self, unit: int) -> int:
+        """Of which unit of the table one of these is a part."""
+        return int(unit) // self.table[2] % (self.units // self.table[1] // self.table[2])
+
+
+class Graph:
+    """A model by name: nodes by their first output, constants, shapes."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self.model, self.stored = model, {tensor.name: tensor for tensor in model.graph.initializer}
+        self.inputs = [v for v in model.graph.input if model.ir_version > 3 or v.name not in self.stored]
+        self.nodes = {next(filter(None, node.output)): node for node in model.graph.node}
+        known = {"", *(value.name for value in self.inputs), *self.stored}
+        self.values = {name: to_array(self.stored[name]) for name in self.stored.keys() - {v.name for v in self.inputs}}
+        for name, node in self.nodes.items():
+            require(reads(node) <= known and known.isdisjoint(filter(None, node.output)), f"'{name}' is out of order")
+            known.update(node.output)
+            if node.op_type in FOLDED and all(each in self.values for each in node.input):
+                feeds = {each: self.values[each] for each in node.input}
+                ends = ([onnx.ValueInfoProto(name=each) for each in names] for names in (feeds, [name]))
+                graph = onnx.helper.make_graph([node], "constant", *ends)
+                alone = onnx.helper.make_model(graph, opset_imports=model.opset_import)
+                self.values[name] = np.asarray(ReferenceEvaluator(alone).run(None, feeds)[0])
+
+    @cached_property
+    def shapes(self) -> dict[str, list[Any]]:
+        """The shapes that follow from those of inputs and constants: numbers, names, None."""
+        slim = onnx.ModelProto(opset_import=self.model.opset_import, ir_version=8, functions=self.model.functions)
+        slim.graph.node.extend(self.model.graph.node)
+        slim.graph.input.extend(self.inputs)
+        for name, tensor in self.stored.items():
+            slim.graph.input.append(onnx.helper.make_tensor_value_info(name, tensor.data_type, tensor.dims))
+            slim.graph.initializer.extend([tensor] if math.prod(tensor.dims) < 1024 else [])
+        graph = onnx.shape_inference.infer_shapes(slim, data_prop=True).graph
+        kinds = {value.name: value.type.tensor_type for value in (*graph.input, *graph.value_info)}
+        shapes = {name: kind.shape.dim for name, kind in kinds.items() if kind.HasField("shape")}
+        return {name: [d.dim_value or d.dim_param or None for d in shape] for name, shape in shapes.items()}
+
+    def signature(self) -> tuple[Any, ...]:
+        """What is neither a node nor a weight."""
+        m = self.model
+        return m.ir_version, self.inputs, *map(list, (m.graph.output, m.opset_import, m.functions))
+
+    def digest(self) -> str:
+        """The SHA-256 of the initializers: name, type, shape and bytes of each, in order."""
+        made = hashlib.sha256()
+        for name, tensor in self.stored.items():
+            made.update(f"{name} {tensor.data_type} {list(tensor.dims)} {list(tensor.string_data)} ".encode())
+            made.update(b"" if tensor.string_data else tensor.raw_data or to_array(tensor).tobytes())
+        return made.hexdigest()
+
+
+def reads(node: onnx.NodeProto) -> set[str]:
+    """What a node reads, and the bodies in it of what stands around."""
+    found = set(node.input)
+    for body in (each for a in node.attribute for each in (a.g, *a.graphs)):
+        made = {v.name for v in (*body.input, *body.initializer)}.union(*(each.output for each in body.node))
+        found |= {v.name for v in body.output}.union(*map(reads, body.node)) - made
+    return found
+
+
+def attributes(node: onnx.NodeProto) -> dict[str, Any]:
+    """A node's attributes."""
+    return {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+
+
+def matrix(node: onnx.NodeProto, values: list[Any], at: int) -> tuple[Any, int]:
+    """A layer's weights as (groups, rows, columns, rest), and the axis of its input ``at`` along which it sums."""
+    extra, weight = attributes(node), values[1 - at if node.op_type == "MatMul" else 1]
+    require((at == 0 or node.op_type == "MatMul") and not extra.get("transA"))
+    if node.op_type in ("Gemm", "MatMul"):
+        require(weight.ndim == 2)
+        return (weight if at or extra.get("transB") else weight.T)[None, :, :, None], -1 - at
+    split = weight.reshape(extra.get("group", 1), -1, weight.shape[1], math.prod(weight.shape[2:]))
+    return split if node.op_type == "Conv" else split.swapaxes(1, 2), 1 - weight.ndim
+
+
+def ulps(stored: Any, weight: Any, rows: Any, outs: Any = ONE) -> tuple[int, int, int]:
+    """By how many ulp stored values are off weight·row·out at most, rounded up, and where: both are (m, n, rest)."""
+    require(stored.dtype.name in TYPES and stored.dtype == weight.dtype, "a weight is of a type that is not covered")
+    (precision, lowest), most = TYPES[stored.dtype.name], (0, 0, 0)
+    exact = precision + bits(rows) + bits(outs) <= 53  # so is the product in float64
+    r, o = rows.astype(np.float64)[:, None, None], outs.astype(np.float64)[:, None]
+    for first in range(0, len(stored), step := max(1, 2**20 // max(1, stored[:1].size))):
+        s, w = (np.asarray(each[first : first + step], np.float64) for each in (stored, weight))
+        require(np.all(np.isfinite(s)) and np.all(np.isfinite(w)), "a weight is not finite")
+        ulp = np.ldexp(1.0, np.maximum(np.frexp(s)[1] - 1, lowest) - precision + 1)
+        off = np.abs(s - w * (r[first : first + step] * o)) / ulp
+        unsure = ~(np.abs(off - np.rint(off)) > math.ldexp(1, precision - 50)) & ((s != 0) | (w != 0))
+        for i, j, k in np.argwhere(unsure) if not exact else ():
+            real = Fraction(w[i, j, k]) * rows[first + i] * outs[j]
+            off[i, j, k] = math.ceil(abs(Fraction(s[i, j, k]) - real) / Fraction(ulp[i, j, k]))
+        if off.max(initial=0) > most[0]:
+            row, column, _ = np.unravel_index(off.argmax(), off.shape)
+            most = math.ceil(min(off.max(), 2 * MOST)), first + int(row), int(column)
+    return most
+
+
+def bits(factors: Any) -> int:
+    """How many bits the longest of some fractions has; 99 where it has no end."""
+    pairs = [Fraction(factor).as_integer_ratio() for factor in factors]
+    return max(abs(n // (n & -n or 1)).bit_length() if d.bit_count() == 1 else 99 for n, d in pairs)
+
+
+def line(value: Any, axis: int, size: int) -> Any:
+    """A constant that is one value for each index of an axis, or one for all."""
+    require(value.size == 1 or (value.size == size and value.ndim >= -axis and value.shape[axis] == size))
+    return np.broadcast_to(value.reshape(-1), (size,))
+
+
+def elements(dims: list[Any], times: int = 1) -> Any:
+    """To how many elements dimensions come: a number and names; None where it is not known."""
+    names = sorted(d for d in dims if isinstance(d, str))
+    return None if None in dims else (times * math.prod(d for d in dims if isinstance(d, int)), names)
+
+
+# ── sites: both sides are the same function of z, which its values at z = 1 and z = −1 settle ──────────────────────────
+
+
+def region(graph: Graph, part: dict[str, Any], start: dict[str, Any], axis: int) -> tuple[str, Any, int]:
+    """Over which windows y is a maximum; (3, …) the unit of each lane, and its values at z = 1 and z = −1; the worst ulp.
+
+    A tensor on the way is (5, …): the unit, f(1), f(−1), g(1), g(−1), where it is g(z), or g(MaxPool(f(z))).
+    """
+    known, windows, worst = dict(start), dict.fromkeys(start, ""), 0
+    for name in part["nodes"]:
+        node, extra = graph.nodes[name], attributes(graph.nodes[name])
+        op, read = node.op_type, [each for each in node.input if each]
+        at = [number for number, each in enumerate(read) if each in known]
+        z, values = [known[read[number]] for number in at], []
+        for each in read:
+            values.append(known[each][3:] if each in known else fractions(graph.values[each].astype(float)))
+            if each in part.get("real", {}) and each not in known:
+                stored, real = graph.values[each].reshape(-1, 1, 1), fractions(np.array(part["real"][each], object))
+                worst, values[-1] = (
+                    max(worst, ulps(stored, np.ones_like(stored), real)[0]),
+                    real.reshape(values[-1].shape),
+                )
+        (windows[name],) = {windows[read[number]] for number in at}
+        head, rank, text = z[0][:3], z[0].ndim - 1, f"{op} in '{name}' is not one function a unit"
+        alone = all(each.size == 5 * each.shape[axis] for each in z)  # what a unit is does not change along other axes
+        require(windows[name] != "halves" or op == "Reshape", text)
+        if op == "MaxPool":
+            require(alone and axis == 1 - rank and not windows[name], text)
+            windows[name], known[name] = repr(sorted(extra.items())), np.concatenate([head[:1], values[0], head[1:]])
+        elif op == "Concat":
+            place = extra["axis"] - (len(graph.shapes[read[0]]) if extra["axis"] >= 0 else 0)
+            require(alone and len(z) == len(read) and place in (axis, axis + 1) and place < 0, text)
+            windows[name], known[name] = windows[name] if place == axis else "halves", np.concatenate(z, place)
+        elif op == "Reshape":  # halves that were joined along the axis behind the units are counted as lanes
+            target, size = list(map(int, graph.values[read[1]])), 2 * head.shape[axis]
+            fits = len(target) == rank and target.pop(axis) == size and not any(np.delete(target, axis + 1))
+            require(windows[name] == "halves" and fits and not extra.get("allowzero"), text)
+            shape = [size if number == rank + 1 + axis else 1 for number in range(1, rank + 1)]
+            windows[name], known[name] = "", z[0].reshape(5, *shape)
+        elif op in LINEAR:
+            require(alone and len(z) == 1, text)
+            known[name] = added_up(node, values, at[0], z[0], axis)
+        else:
+            values += [np.array(Fraction(extra.get("alpha", float(np.float32(0.01)))))] * (op == "LeakyRelu")
+            zeros = not any(np.any(each != 0) for number, each in enumerate(values) if number not in at)
+            straight = at == [0] if op in BENT else len(z) == 1 if op == "Mul" else zeros
+            alike = all(np.array_equal(*np.broadcast_arrays(head, each[:3])) for each in z)
+            require(straight and alike and "broadcast" not in extra, text)
+            made = np.asarray((BENT | PAIRED)[op](*values))
+            require(made.ndim == rank + 1, text)
+            known[name] = np.concatenate([np.broadcast_to(head, (3, *made.shape[1:])), made])
+    (over,) = {windows[each] for each in part["y"]}
+    unit, *f, up, down = np.concatenate([known[each] for each in part["y"]], axis)
+    require(not over or (over != "halves" and np.all(up >= 0) and np.all(down <= 0)), "a maximum does not keep order")
+    return over, np.stack([unit, *(np.where(each >= 0, each * up, -each * down) for each in f)]), worst
+
+
+def added_up(node: onnx.NodeProto, values: list[Any], at: int, z: Any, axis: int) -> Any:
+    """What a layer inside a site makes of (5, …), where it adds up lanes of one unit each."""
+    (weights, along), extra, lanes = matrix(node, values, at), attributes(node), z.reshape(5, -1)
+    (groups, rows, columns, rest), text = weights.shape, f"'{node.output[0]}' does more than to add up lanes"
+    plain = rest == 1 and not any(extra.get("pads", [])) and {*extra.get("strides", [1]), extra.get("alpha", 1)} == {1}
+    require(plain and along == axis and lanes.shape[1] == groups * columns and node.op_type != "ConvTranspose", text)
+    require(not any(np.any(value != 0) for value in values[2:]), text)
+    made = np.zeros((5, groups * rows), object)
+    for row, each in enumerate(weights.reshape(-1, columns)):
+        here = np.flatnonzero(each) if np.any(each) else np.zeros(1, int)
+        mine = lanes[:, row // rows * columns + here]
+        require(np.all(mine[:3] == mine[:3, :1]), f"'{node.output[0]}' mixes units into {row}")
+        made[:, row] = *mine[:3, 0], *(mine[3:] * each[here]).sum(axis=1)
+    return made.reshape([made.shape[1] if n == z.ndim + axis else d for n, d in enumerate(z.shape)])
+
+
+def ray(unit: Any, row: Any, axis: int, rank: int) -> Any:
+    """What a region starts from: lanes along an axis, each row·z of its unit."""
+    lanes = np.array([unit, unit * 0 + 1, unit * 0 - 1, row, -row], object)
+    return lanes.reshape(5, *(len(unit) if number == axis else 1 for number in range(-rank, 0)))
+
+
+class Verifier:
+    """A certificate and its models: every node that is not the same in both is of a site, or of a layer."""
+
+    def __init__(self, certificate: dict[str, Any], before: onnx.ModelProto, after: onnx.ModelProto) -> None:
+        require(certificate["format"] == FORMAT, f"the format is not '{FORMAT}'")
+        self.told, self.graphs = certificate, {"in": Graph(before), "out": Graph(after)}
+        self.sides = ("in", "out") if certificate["narrow"] == "in" else ("out", "in")
+        self.narrow, self.wide = (self.graphs[side] for side in self.sides)
+        self.lanes = {name: Lanes.read(each, certificate["lanes"]) for name, each in certificate["tensors"].items()}
+        self.off = {"in": 0, "out": 0}
+
+    def measure(self, limits: dict[str, int]) -> dict[str, int]:
+        """By how many ulp the weights of each side are off at most, where all else holds and none is off by more."""
+        self.limits, sites, layers = limits, self.told["sites"], self.told["layers"]
+        made = {*(site[self.sides[0]]["y"][0] for site in sites), *(layer["narrow"] for layer in layers)}
+        require(self.lanes.keys() <= made, "what nothing makes is called lanes")
+        used = [{name for site in sites for name in site[side]["nodes"]} for side in self.sides]
+        used[0].update(layer["narrow"] for layer in layers)
+        used[1].update(name for layer in layers for name in layer["wide"])
+        self.same = self._same(*used, made - self.lanes.keys())
+        for each in (*sites, *layers):
+            what = f"site '{each['site']}'" if "site" in each else f"node '{each['narrow']}'"
+            try:
+                self._site(each) if "site" in each else self._layer(each)
+            except Failed as failed:
+                raise Failed(f"{what}: {failed}") from None
+        return self.off
+
+    def _same(self, ours: set[str], theirs: set[str], made: set[str]) -> set[str]:
+        """The tensors that are the same in both models. All that no site and no layer names has to be."""
+        one, other = self.narrow, self.wide
+        same = {"", *(v.name for v in one.inputs), *(n for n, t in one.stored.items() if t == other.stored.get(n))}
+        for name, node in one.nodes.items():
+            alike = node == other.nodes.get(name) and name not in theirs
+            if name in ours:
+                same |= {name} & made
+            elif alike and reads(node) <= same:
+                same.update(node.output)
+            elif name not in one.values:
+                require(alike, f"node '{name}' is not in both models, or not the same")
+                require(False, f"node '{name}' reads '{min(reads(node) - same)}', which changed")
+        for name, node in other.nodes.items():
+            known = name in theirs or name in other.values or (node == one.nodes.get(name) and name not in ours)
+            require(known, f"node '{name}' is not in both models, or not the same")
+        require(one.signature() == other.signature(), "the inputs, outputs, opsets or functions are not the same")
+        changed = {value.name for value in one.model.graph.output} - same
+        require(not changed, f"the output '{min(changed, default='')}' changed")
+        return same
+
+    def _read(self, narrow: str, wide: list[str]) -> Lanes | None:
+        """The lanes that stand in place of what is read; None where it is the same in both."""
+        lanes = self.lanes.get(narrow)
+        holds = list(lanes.wide) == wide if lanes else wide == [narrow] and narrow in self.same
+        require(holds, f"{wide} is read in place of '{narrow}'")
+        return lanes
+
+    def _within(self, side: str, k: int, text: str) -> None:
+        require(k <= self.limits[side], f"{text} is off by {k} ulp, and the certificate says {self.limits[side]}")
+        self.off[side] = max(self.off[side], k)
+
+    def _site(self, site: dict[str, Any]) -> None:
+        (narrow, wide), units, axis = (site[side] for side in self.sides), site["units"], site["axis"]
+        (x,), (y,), start = narrow["x"], narrow["y"], (np.arange(units), np.ones(units, object))
+        before, behind, shape = self._read(x, wide["x"]), self.lanes.get(y), self.narrow.shapes[x]
+        require(y in narrow["nodes"] and wide["y"] == (list(behind.wide) if behind else [y]))
+        require(all((each.axis, each.units) == (axis, units) for each in (before, behind) if each))
+        require(units in (1, shape[axis]))
+        windows, real, k = region(self.narrow, narrow, {x: ray(*start, axis, len(shape))}, axis)
+        self._within(self.sides[0], k, "a constant")
+        lanes = ray(*((before.unit, before.row) if before else start), axis, len(shape))
+        sizes = np.cumsum(list(before.wide.values()))[:-1] if before else []
+        others, lane, k = region(self.wide, wide, dict(zip(wide["x"], np.split(lanes, sizes, axis), strict=True)), axis)
+        self._within(self.sides[1], k, "a constant")
+        require(windows == others, "the maximum is over other windows")
+        if behind:
+            require(
+                real.size == 3 * units and np.array_equal(lane[0].flat, behind.unit), "its lanes are of other units"
+            )
+            real, lane = real.reshape(3, -1)[1:], lane.reshape(3, -1)[1:]
+            total = lane != behind.row * real[:, behind.unit] if behind.out is None else behind.total(lane) != real
+            apart = np.flatnonzero(np.any(total, axis=0))
+            apart = apart if behind.out is not None else behind.unit[apart]
+            require(not len(apart), f"the lanes of unit {apart[:1].sum()} do not add up to it")
+            return
+        apart = np.argwhere(np.any(np.not_equal(*np.broadcast_arrays(real, lane)), axis=0))
+        require(not len(apart), f"the function of unit {apart[:1, axis].sum()} is another one in both models")
+        sizes = zip(real.shape[1:], lane.shape[1:], shape, strict=True)
+        require(all(a in (1, b, d) and b in (1, a, d) for a, b, d in sizes), "a constant enlarges it")
+
+    # ── layers, and steps between ──────────────────────────────────────────────────────────────────────────────────
+
+    def _layer(self, layer: dict[str, Any]) -> None:
+        one, others = self.narrow.nodes[layer["narrow"]], [self.wide.nodes[name] for name in layer["wide"]]
+        inputs = [name for name in one.input if name not in self.narrow.values and name]
+        for other in others:
+            alike = (one.op_type, one.domain, attributes(one)) == (other.op_type, other.domain, attributes(other))
+            summed = other.op_type == "Add" and len(others) > 1 and not other.attribute
+            require(alike or summed, f"{other.op_type} in '{other.output[0]}' is another op, or has other attributes")
+            require(len(one.output) == len(other.output) == 1 and (summed or len(one.input) == len(other.input)))
+        if one.op_type in LINEAR:
+            require(len(inputs) == 1)
+            self._linear(one, list(one.input).index(inputs[0]), others)
+        else:
+            (other,) = others
+            pairs = [(a, b) for a, b in zip(one.input, other.input, strict=True) if a]
+            self._step(one, pairs, other)
+
+    def _linear(self, one: onnx.NodeProto, at: int, others: list[onnx.NodeProto]) -> None:
+        """The wide weights are row·weight·out. Of several wide layers, rows or columns stand one behind the other."""
+        parts, adds = ([node for node in others if (node.op_type == "Add") == sums] for sums in (False, True))
+        ends, values = [node.output[0] for node in parts], [self.narrow.values.get(name) for name in one.input]
+        read = self._read(one.input[at], list(dict.fromkeys(node.input[at] for node in parts)))
+        made, total = self.lanes.get(one.output[0]), Counter(name for node in adds for name in node.input)
+        require(
+            not adds or total == Counter([*ends, *(node.output[0] for node in adds[:-1])]), "its parts are not added"
+        )
+        ends = [adds[-1].output[0]] if adds else ends
+        require(ends == (list(made.wide) if made else [one.output[0]]), f"it makes {ends}")
+        weights, axis = matrix(one, values, at)
+        (groups, rows, columns, _), space = weights.shape, values[1 - at if one.op_type == "MatMul" else 1].shape[2:]
+        sizes = groups * rows, groups * columns
+        require(all(each.axis == axis and each.units == n for each, n in zip((made, read), sizes, strict=True) if each))
+        (unit, row), (source, out) = ((np.arange(n), np.ones(n, object)) for n in sizes)
+        unit, row = (made.unit, made.row) if made else (unit, row)
+        source, out = (read.unit, read.out) if read else (source, out)
+        seen, bias, first = np.zeros(len(unit), int), np.zeros(len(unit), weights.dtype), [0, 0]
+        for node in parts:
+            own = [self.wide.values.get(name) for name in node.input]
+            part, _ = matrix(node, own, at)
+            require(own[1 - at if one.op_type == "MatMul" else 1].shape[2:] == space, "its kernel is of another size")
+            for group, each in enumerate(part):
+                r, c = (n + group * size + np.arange(size) for n, size in zip(first, each.shape, strict=False))
+                home = unit[r[0]] // rows
+                require(np.all(unit[r] // rows == home) and np.all(source[c] // columns == home), "it mixes its groups")
+                i, j = unit[r] - home * rows, source[c] - home * columns
+                k, m, n = ulps(each, weights[home][np.ix_(i, j)], row[r], out[c])
+                self._within(
+                    self.sides[1], k, f"unit {made.name(unit[r[m]]) if made else (read or made).name(source[c[n]])}"
+                )
+                seen[r] += len(c)
+            r = slice(first[0], first[0] + part.shape[0] * part.shape[1])
+            if len(own) > 2:
+                require(not np.any(bias[r]), "a bias is added twice")
+                bias[r] = line(own[2], -1, len(bias[r]))
+            first[1 if adds else 0] += part.shape[0] * part.shape[2 if adds else 1]
+        require(
+            np.array_equal(seen, np.bincount(source // columns, minlength=groups)[unit // rows]), "lanes are left out"
+        )
+        ours = line(values[2], -1, sizes[0]) if len(values) > 2 else np.zeros(sizes[0], weights.dtype)
+        self._shifted(bias, ours, unit, row)
+
+    def _shifted(self, stored: Any, ours: Any, unit: Any, row: Any) -> None:
+        k, lane, _ = ulps(stored[:, None, None], ours[unit][:, None, None], row)
+        self._within(self.sides[1], k, f"what is added to unit {unit[lane]}")
+
+    def _step(self, one: onnx.NodeProto, inputs: list[tuple[str, str]], other: onnx.NodeProto) -> None:
+        """Lanes go where units go, and each by itself."""
+        x, op, extra, y = inputs[0], one.op_type, attributes(one), (one.output[0], other.output[0])
+        values = {
+            n: (self.narrow.values[a], self.wide.values[b])
+            for n, (a, b) in enumerate(inputs)
+            if a in self.narrow.values
+        }
+        read, *more = (self._read(a, [b]) for a, b in inputs if a not in self.narrow.values)
+        x, made = next(pair for pair in inputs if pair[0] not in self.narrow.values), self.lanes[y[0]]
+        require(
+            list(made.wide) == [y[1]]
+            and all((e.axis, e.table) == (read.axis, read.table) for e in more)
+            and "broadcast" not in extra
+        )
+        dims = self.narrow.shapes[x[0]]
+        at, axis, table, text = len(dims) + read.axis, read.axis, read.table, f"{op} does not keep units apart"
+        if op in ("Flatten", "Reshape"):
+            axis, table, values = made.axis, made.table, {}
+            (runs, a), (block, b) = (divmod(made.table[n], read.table[n]) for n in (1, 2))
+            require(made.table[0] == read.table[0] and not a + b)
+            for graph, source, target in zip((self.narrow, self.wide), x, y, strict=True):
+                old, new = graph.shapes[source], graph.shapes[target]
+                spot = len(new) + axis
+                sizes = [
+                    (elements(old[:at]), elements(new[:spot], runs)),
+                    (elements(old[at + 1 :]), elements(new[spot + 1 :], block)),
+                ]
+                require(any(a == b is not None for a, b in sizes), text)
+        elif op == "Transpose":
+            axis = list(extra.get("perm", range(len(dims))[::-1])).index(at) - len(dims)
+        elif op in ("Add", "Mul", "BatchNormalization"):
+            norm, scales = op == "BatchNormalization", {"Add": (), "Mul": (0, 1)}.get(op, (1, 4))
+            require(
+                (not norm or (at == 1 and extra.keys() <= {"epsilon", "momentum"})) and (not more or op == "Add"), text
+            )
+            for number, (a, b) in values.items():
+                require(max(a.ndim, b.ndim) <= len(dims))
+                ours, theirs = line(a, -1 if norm else axis, read.units), line(b, -1 if norm else axis, len(read.unit))
+                if number in scales:
+                    require(np.array_equal(theirs, ours[read.unit]), "lanes of one unit are scaled by several factors")
+                elif read.row is not None:
+                    self._shifted(theirs, ours, read.unit, read.row)
+                else:
+                    apart = np.flatnonzero(read.total(fractions(theirs)[None])[0] != fractions(ours))
+                    require(not len(apart), f"something else is added to unit {apart[:1].sum()}")
+            values = {}
+        else:
+            fits = op in ("Identity", "Dropout") or (op in ("AveragePool", "GlobalAveragePool") and at == 1)
+            require(fits and not np.any(values.get(2, 0)), text)
+        require((made.axis, made.table) == (axis, table) and all(np.array_equal(a, b) for a, b in values.values()))
+
+
+def verify(certificate: dict[str, Any], before: onnx.ModelProto, after: onnx.ModelProto) -> str:
+    """Say "exact" or "within k ulp" where a certificate holds of two models.
+
+    Raises:
+        Failed: It does not; the message names the site, the node or the unit.
+    """
+    try:
+        verifier = Verifier(certificate, before, after)
+        limits = {side: min(int(certificate[side]["k"]), MOST) for side in ("in", "out")}
+        found = {side: graph.digest() for side, graph in verifier.graphs.items()}
+        stated = {side: certificate[side]["weights"] for side in found}
+        swapped = found["in"] != found["out"] and (found["in"], found["out"]) == (stated["out"], stated["in"])
+        require(not swapped, "the two models are swapped")
+        for side, k in verifier.measure(limits).items():
+            text = f"the worst weight of '{side}' is within {k} ulp, and the certificate says {certificate[side]['k']}"
+            require(k == certificate[side]["k"], text)
+            require(found[side] == stated[side], f"the weights of '{side}' are not those that the certificate is for")
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
+        raise Failed(f"the certificate is not well-formed: {type(error).__name__} {error}") from error
+    return f"within {max(limits.values())} ulp" if any(limits.values()) else "exact"
+
+
+def main(arguments: list[str]) -> int:
+    """Verify the files, and say what was found."""
+    try:
+        certificate, (before, after) = json.loads(Path(arguments[0]).read_text("utf-8")), map(onnx.load, arguments[1:])
+    except (OSError, ValueError, IndexError, DecodeError) as error:
+        print(f"unreadable: {error}", file=sys.stderr)
+        return 2
+    try:
+        print(verify(certificate, before, after))
+    except Failed as failed:
+        print(f"failed: {failed}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
