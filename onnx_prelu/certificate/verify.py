@@ -110,7 +110,15 @@ class Graph:
         graph = onnx.shape_inference.infer_shapes(slim, data_prop=True).graph
         kinds = {value.name: value.type.tensor_type for value in (*graph.input, *graph.value_info)}
         shapes = {name: kind.shape.dim for name, kind in kinds.items() if kind.HasField("shape")}
-        return {name: [d.dim_value or d.dim_param or None for d in shape] for name, shape in shapes.items()}
+        known = {name: [d.dim_value or d.dim_param or None for d in shape] for name, shape in shapes.items()}
+        for name, node in self.nodes.items():  # where inference gives up, a layer's weights still tell the rank
+            values = [self.values.get(each) for each in node.input]
+            if name not in known and node.op_type in ("Conv", "ConvTranspose") and values[1] is not None:
+                weights, axis = matrix(node, values, 0)
+                known[name] = [None, weights.shape[0] * weights.shape[1], *[None] * (-1 - axis)]
+            elif name not in known and node.op_type in ("BatchNormalization", "PRelu") and node.input[0] in known:
+                known[name] = known[node.input[0]]
+        return known
 
     def signature(self) -> tuple[Any, ...]:
         """What is neither a node nor a weight."""
@@ -190,11 +198,11 @@ def elements(dims: list[Any], times: int = 1) -> Any:
     return None if None in dims else (times * math.prod(d for d in dims if isinstance(d, int)), names)
 
 
-# ── sites: both sides are the same function of z, which its values at z = 1 and z = −1 settle ──────────────────────────
+# ── sites: both sides are the same function of z, which its values at z = 1 and z = −1 settle ─────────────────────────
 
 
 def region(graph: Graph, part: dict[str, Any], start: dict[str, Any], axis: int) -> tuple[str, Any, int]:
-    """Over which windows y is a maximum; (3, …) the unit of each lane, and its values at z = 1 and z = −1; the worst ulp.
+    """Over which windows y is a maximum; (3, …) the unit of each lane, and its values at z = ±1; the worst ulp.
 
     A tensor on the way is (5, …): the unit, f(1), f(−1), g(1), g(−1), where it is g(z), or g(MaxPool(f(z))).
     """
@@ -217,15 +225,19 @@ def region(graph: Graph, part: dict[str, Any], start: dict[str, Any], axis: int)
         alone = all(each.size == 5 * each.shape[axis] for each in z)  # what a unit is does not change along other axes
         require(windows[name] != "halves" or op == "Reshape", text)
         if op == "MaxPool":
-            require(alone and axis == 1 - rank and not windows[name], text)
+            require(alone and axis == -1 - len(extra["kernel_shape"]) and not windows[name], text)
             windows[name], known[name] = repr(sorted(extra.items())), np.concatenate([head[:1], values[0], head[1:]])
         elif op == "Concat":
-            place = extra["axis"] - (len(graph.shapes[read[0]]) if extra["axis"] >= 0 else 0)
+            place = extra["axis"] - (len(graph.shapes[part["x"][0]]) if extra["axis"] >= 0 else 0)
             require(alone and len(z) == len(read) and place in (axis, axis + 1) and place < 0, text)
             windows[name], known[name] = windows[name] if place == axis else "halves", np.concatenate(z, place)
         elif op == "Reshape":  # halves that were joined along the axis behind the units are counted as lanes
             target, size = list(map(int, graph.values[read[1]])), 2 * head.shape[axis]
-            fits = len(target) == rank and target.pop(axis) == size and not any(np.delete(target, axis + 1))
+            fits = (
+                len(target) == len(graph.shapes[part["x"][0]])
+                and target.pop(axis) == size
+                and not any(np.delete(target, axis + 1))
+            )
             require(windows[name] == "halves" and fits and not extra.get("allowzero"), text)
             shape = [size if number == rank + 1 + axis else 1 for number in range(1, rank + 1)]
             windows[name], known[name] = "", z[0].reshape(5, *shape)
@@ -335,7 +347,7 @@ class Verifier:
         before, behind, shape = self._read(x, wide["x"]), self.lanes.get(y), self.narrow.shapes[x]
         require(y in narrow["nodes"] and wide["y"] == (list(behind.wide) if behind else [y]))
         require(all((each.axis, each.units) == (axis, units) for each in (before, behind) if each))
-        require(units in (1, shape[axis]))
+        require(units in (1, shape[axis]), "its units are not as many as told")
         windows, real, k = region(self.narrow, narrow, {x: ray(*start, axis, len(shape))}, axis)
         self._within(self.sides[0], k, "a constant")
         lanes = ray(*((before.unit, before.row) if before else start), axis, len(shape))
@@ -367,7 +379,7 @@ class Verifier:
             alike = (one.op_type, one.domain, attributes(one)) == (other.op_type, other.domain, attributes(other))
             summed = other.op_type == "Add" and len(others) > 1 and not other.attribute
             require(alike or summed, f"{other.op_type} in '{other.output[0]}' is another op, or has other attributes")
-            require(len(one.output) == len(other.output) == 1 and (summed or len(one.input) == len(other.input)))
+            require(len(one.output) == len(other.output) == 1)
         if one.op_type in LINEAR:
             require(len(inputs) == 1)
             self._linear(one, list(one.input).index(inputs[0]), others)

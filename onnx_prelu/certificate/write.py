@@ -127,22 +127,24 @@ class _Certificate:
         behind = {y, *(name for node in plan.between for name in node.outputs)}
         if x not in {widened.old for widened in plan.edit.widened}:
             behind |= {widened.old for widened in plan.edit.widened}
-        units = len(plan.lanes) if plan.form == "fold" else int(plan.lanes.unit.max()) + 1
+        folds, moved = plan.form == "fold", any(node.op in ("Flatten", "Reshape") for node in plan.between)
+        units = len(plan.lanes) if folds else int(plan.lanes.unit.max()) + 1
         index, factor = plan.lanes.unit, plan.lanes.row
-        if plan.form == "fold":
-            assert plan.seam is not None
+        if folds and plan.seam is not None:
             index, factor = plan.seam.into_before.index, _short(plan.seam.into_before.factor)
         first = len(self.tables)
         self.tables += [{"units": units, "unit": index.tolist(), "row": factor}, {"units": units}]
         for widened in plan.edit.widened:
-            names = [widened.old, self.renamed(widened.old)][:: -1 if plan.form == "fold" else 1]
-            if names[0] != names[1]:
-                size = len(index) if plan.form == "fold" else widened.lanes
-                told: Table = {"wide": {names[1]: size}, "axis": widened.axis, "lanes": first + (widened.old in behind)}
-                runs, block = widened.repeats, self._size(names[0], widened.axis) // units // widened.repeats
-                self.tensors[names[0]] = told
-                if (runs, block) != (1, 1):
-                    told |= {"spread": [runs, block], "wide": {names[1]: size * runs * block}}
+            names = [widened.old, self.renamed(widened.old)][:: -1 if folds else 1]
+            if names[0] == names[1]:
+                continue
+            told: Table = {"axis": widened.axis, "lanes": first + (widened.old in behind)}
+            runs, size = widened.repeats, widened.units if folds else widened.lanes
+            if moved and widened.old in behind:
+                block = self._size(names[0], widened.axis) // units // runs
+                told |= {"spread": [runs, block]} if (runs, block) != (1, 1) else {}
+                size *= runs * block
+            self.tensors[names[0]] = {"wide": {names[1]: size}, **told}
 
     def _size(self, name: str, axis: int) -> int:
         """How long an axis of a narrow tensor is."""
@@ -189,11 +191,12 @@ class _Certificate:
         ends = [
             [name] if told is None else list(told["wide"]) for name, told in zip(theirs, (before, behind), strict=True)
         ]
-        (first, last), told = ours, before or behind
+        first, last = ours
         parts = [
             {"x": [first], "y": [last], "nodes": list(_between(self.narrow, [first], [last]))},
             {"x": ends[0], "y": ends[1], "nodes": list(_between(self.wide, *ends))},
         ]
+        told = before or behind
         rank = len(self.narrow.shapes[first])
         if told is not None:
             axis, units = told["axis"], self.tables[told["lanes"]]["units"]
@@ -206,7 +209,7 @@ class _Certificate:
         else:
             axis, units = -1, 1
         one = np.arange(units), np.array([Fraction(1)]).repeat(units)
-        windows, real, _ = region(self.narrow, parts[0], {first: ray(*one, axis, rank)}, axis)
+        _, real, _ = region(self.narrow, parts[0], {first: ray(*one, axis, rank)}, axis)
         start = one
         if before is not None:
             table = self.tables[before["lanes"]]
@@ -222,7 +225,7 @@ class _Certificate:
         known = dict(zip(ends[0], np.split(ray(*start, axis, rank), cuts, axis), strict=True))
         for given in _choices(self.wide, parts[1], -real[2] * Fraction(1)):
             parts[1]["real"] = {name: _numbers(values) for name, values in given.items()}
-            over, value, _ = region(self.wide, parts[1], known, axis)
+            _, value, _ = region(self.wide, parts[1], known, axis)
             if behind is not None and (outs := _outs(value, real, units)) is not None:
                 table = self.tables[behind["lanes"]]
                 table |= {"unit": [int(unit) for unit in value[0].flat], "out": _numbers(outs)}
@@ -258,7 +261,7 @@ class _Certificate:
                 "layers": layers,
             }
             off = Verifier(certificate, *self.models).measure({"in": MOST, "out": MOST})
-        except Failed as failed:
+        except (Failed, KeyError) as failed:
             raise NotMet(f"no certificate of {forms}: {failed}", todo="choose other forms, or leave it out") from None
         for side, k in off.items():
             certificate[side]["k"] = k
