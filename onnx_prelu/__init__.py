@@ -6,7 +6,7 @@
 (['split', 'split'], True)
 """
 
-from .api import bench, check, diff, inspect, rewrite
+from .api import bench, check, diff, inspect, rewrite, verify
 from .errors import BadInput, BadUsage, CheckFailed, NotMet, OnnxPreluError, ProviderNotRun
 from .many import check_all
 from .report.report import Report
@@ -27,4 +27,5 @@ __all__ = [
     "diff",
     "inspect",
     "rewrite",
+    "verify",
 ]

@@ -11,6 +11,7 @@ import numpy as np
 
 from . import journal, notes
 from .arguments import Progress, Source, effort, input_options, known_sizes, repaired_by, saving, scope_of, tolerances
+from .certificate.certify import verdict
 from .graph.draft import Draft
 from .graph.model import load
 from .graph.types import infer
@@ -30,7 +31,7 @@ from .report.report import Report
 from .reporting import failed, with_costs, with_predictions
 from .rewriting import rewrite
 
-__all__ = ["Progress", "Source", "bench", "check", "diff", "inspect", "rewrite"]
+__all__ = ["Progress", "Source", "bench", "check", "diff", "inspect", "rewrite", "verify"]
 
 
 def check(
@@ -100,6 +101,26 @@ def check(
         )
         report = replace(report, latency=latency)
     return journal.judged(replace(report, budgets=gate.judged(report)) if gate else report)
+
+
+def verify(certificate: Mapping[str, Any], a: Source, b: Source) -> Report:
+    """Say whether a certificate holds of two models, from the models alone: none is run.
+
+    Args:
+        certificate: The certificate, as ``rewrite(..., certificate=True)`` makes it, or the JSON of its file.
+        a: The model before.
+        b: The model after.
+
+    Returns:
+        The report, which says ``exact`` or ``within k ulp``.
+
+    Raises:
+        BadInput: A model cannot be read.
+        NotMet: The certificate does not hold; the message names the site, the node or the unit.
+    """
+    first, second = load(a), load(b)
+    found = verdict(certificate, first, second)
+    return Report("check", first.name, against=second.name, notes=(f"the certificate holds: {found}",))
 
 
 def bench(

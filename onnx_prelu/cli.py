@@ -8,6 +8,7 @@ is not 0, one line on standard error says why.
 from __future__ import annotations
 
 import gc
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,8 +18,8 @@ import click
 
 from . import api, many, options, trying, wording
 from .arguments import data_files
-from .errors import NotMet, OnnxPreluError
-from .graph.model import Model, target
+from .errors import BadInput, NotMet, OnnxPreluError
+from .graph.model import Model, target, write_text
 from .manifest import pairs
 from .report.output import Output
 from .report.report import Report, version
@@ -70,6 +71,21 @@ def finish(output: Output, report: Report, *, but: str = "") -> None:
         raise Ended(report.exit_code, report.failure + but)
 
 
+def read_json(file: Path) -> dict[str, Any]:
+    """The object that a JSON file holds.
+
+    Raises:
+        BadInput: It cannot be read, or holds something else.
+    """
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"is no JSON that can be read ({error})", where=str(file)) from None
+    if not isinstance(found, dict):
+        raise BadInput("is no certificate", where=str(file), todo="name what rewrite --certificate wrote")
+    return found
+
+
 def show(output: Output, report: Report) -> None:
     """Show the report everywhere it is wanted."""
     with printing("the report"):
@@ -116,6 +132,7 @@ def inspect(model: Path, output: Output, **request: Any) -> None:
 @options.fastest
 @options.for_int8
 @options.strict
+@options.write_certificate
 @options.no_check
 @options.running_tuned
 @options.all_nodes
@@ -126,13 +143,23 @@ def inspect(model: Path, output: Output, **request: Any) -> None:
 @options.no_bench
 @options.timing
 @options.shown
-def rewrite(source: Path, out: Path, output: Output, no_check: bool, no_bench: bool, **request: Any) -> None:
+def rewrite(
+    source: Path,
+    out: Path,
+    output: Output,
+    no_check: bool,
+    no_bench: bool,
+    certificate: Path | None,
+    **request: Any,
+) -> None:
     """Exchange PReLU and ReLU in IN, check the result, write it to OUT. As IN and OUT, - is a pipe."""
     (loaded,) = read_models(source)
     used = read_files(request, loaded)
     place = destination(out, loaded, used)
     used += place.files
-    used += [target(file, protect=used) for file in (request["quantized_out"], request["plan"]) if file is not None]
+    for file in (request["quantized_out"], request["plan"], certificate):
+        used += [target(file, protect=used)] if file is not None else []
+    request["certificate"] = certificate is not None
     output = output.claim(*used)
     if isinstance(place, ToStandardOutput):
         output = output.beside_a_model()
@@ -144,12 +171,15 @@ def rewrite(source: Path, out: Path, output: Output, no_check: bool, no_bench: b
             show(output, error.report)
         raise Ended(error.exit_code, f"{error}; {place.untouched}") from None
     report = result.report.with_notes(place.take(result))
+    if certificate is not None:
+        write_text(certificate, json.dumps(result.certificate) + "\n")
     finish(output, report, but=f"; {place.path} was written all the same")
 
 
 @main.command(cls=wording.Command, example="onnx-prelu check net.onnx relu.onnx --provider cpu")
 @click.argument("a", type=wording.FILE)
 @click.argument("b", type=wording.FILE)
+@options.read_certificate
 @options.running
 @options.all_nodes
 @trying.ranges
@@ -159,11 +189,15 @@ def rewrite(source: Path, out: Path, output: Output, no_check: bool, no_bench: b
 @options.timing
 @options.budgets
 @options.shown
-def check(a: Path, b: Path, output: Output, **request: Any) -> None:
-    """Say whether A and B compute the same."""
+def check(a: Path, b: Path, output: Output, certificate: Path | None, **request: Any) -> None:
+    """Say whether A and B compute the same; with a certificate, from the two files alone."""
     first, second = read_models(a, b)
     earlier = [request["baseline"]] if request["baseline"] else []
-    output = output.claim(*read_files(request, first, second), *earlier)
+    proof = [certificate] if certificate else []
+    output = output.claim(*read_files(request, first, second), *earlier, *proof)
+    if certificate is not None:
+        finish(output, api.verify(read_json(certificate), first, second))
+        return
     with output.progress() as progress:
         report = api.check(first, second, progress=progress, **request)
     finish(output, report)

@@ -24,6 +24,7 @@ from .arguments import (
     scope_of,
     tolerances,
 )
+from .certificate.certify import certified, require_certifiable
 from .checked import checked
 from .errors import BadUsage, NotMet
 from .graph.model import load, save
@@ -92,6 +93,7 @@ def rewrite(
     purpose: str | None = None,
     min_sqnr: float | None = None,
     quantized_out: str | os.PathLike[str] | None = None,
+    certificate: bool = False,
     progress: Progress | None = None,
 ) -> Rewrite:
     """Exchange PReLU for ReLU or ReLU for PReLU, and check the result against the original.
@@ -157,13 +159,14 @@ def rewrite(
         min_sqnr: For ``purpose="int8"``: take the fastest of at least this SQNR in dB, in place of the best one near
             the fastest.
         quantized_out: For ``purpose="int8"``: where to write the quantized model.
+        certificate: Make a certificate of the rewrite, which :func:`verify` replays from the two models alone.
         progress: Told what is being done now.
 
     Raises:
         BadInput: The model or the data cannot be read, or a slope is NaN, infinite or does not broadcast.
         BadUsage: The request contradicts itself, or names what is not there.
-        NotMet: ``strict`` or the target is not met, and its ``report`` says where; a version is not possible; or no
-            form reaches ``min_sqnr``.
+        NotMet: ``strict`` or the target is not met, and its ``report`` says where; a version is not possible; no
+            form reaches ``min_sqnr``; or a certificate does not cover the form of a site.
         CheckFailed: The check failed; its ``report`` says how.
         ProviderNotRun: A required provider could not run; its ``report`` says why.
 
@@ -172,6 +175,8 @@ def rewrite(
     """
     if require_all_nodes_on and not check:
         raise BadUsage("nothing runs unchecked", where="require_all_nodes_on", todo="leave the check on")
+    if certificate:
+        require_certifiable(fix_slopes=fix_slopes, freeze=freeze)
     progress = journal.telling(progress)
     scope = scope_of(only, skip, also)
     repaired = repaired_by(load(model), scope, fix_slopes, freeze)
@@ -247,6 +252,7 @@ def rewrite(
     if on_fail == "refuse-site":
         made, report = without_blamed(made, report, verified)
     result, plans = made.result, made.plans
+    proof = certified(loaded, made) if certificate else None
     report = with_costs(report, loaded, result, input_shape)
     if bench and plans and not failed(report):
         latency = bench_room.bench(
@@ -260,4 +266,4 @@ def rewrite(
         fast.save_plan(made, tuning)
     if small is not None and quantized_out is not None:
         report = report.with_notes(save(small.quantized, quantized_out, protect=loaded.read))
-    return Rewrite(report, result, None if small is None else small.quantized)
+    return Rewrite(report, result, None if small is None else small.quantized, proof)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import onnx
 import onnx_graphsurgeon as gs
@@ -18,11 +19,13 @@ class Rewrite:
 
     Attributes:
         report: What was done, checked and measured.
+        certificate: What :func:`verify` takes, where it was asked for (docs/certificate.md); else None.
     """
 
     report: Report
     _model: Model
     _quantized: Model | None = None
+    certificate: dict[str, Any] | None = None
 
     @property
     def model(self) -> onnx.ModelProto:

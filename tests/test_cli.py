@@ -184,7 +184,7 @@ def test_all_options_of_rewrite(folder, answer):
         "tol": {"a:0": {"rtol": 1e-4}, "b": {"atol": 0.0, "rtol": 1e-2}},
         "signed_zeros": True, "bench": False, "threads": 2, "duration": 0.5, "progress": None,
         "tune": False, "budget": 7.0, "layout": False, "exact": True, "max_growth": 1.5, "plan": Path("plan.json"),
-        "purpose": "int8", "min_sqnr": 30.0, "quantized_out": Path("int8.onnx"),
+        "purpose": "int8", "min_sqnr": 30.0, "quantized_out": Path("int8.onnx"), "certificate": False,
         "input_range": {"x:0": (-1.0, 2.5)}, "seeds": 4, "check_budget": 9.0, "save_failing": Path("bad"),
     }  # fmt: skip
 

@@ -26,7 +26,7 @@ TYPES = {"float16": (11, -14), "bfloat16": (8, -126), "float32": (24, -126), "fl
 FOLDED = {"Cast", "CastLike", "Concat", "Constant", "ConstantOfShape", "DequantizeLinear", "Expand", "Flatten"}
 FOLDED |= {"Identity", "Mul", "Neg", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
 LINEAR = ("Gemm", "MatMul", "Conv", "ConvTranspose")
-BENT = {"Abs": np.abs, "Identity": np.positive, "Neg": np.negative, "Relu": lambda v: np.maximum(v, 0)}
+BENT: dict[str, Any] = {"Abs": np.abs, "Identity": np.positive, "Neg": np.negative, "Relu": lambda v: np.maximum(v, 0)}
 BENT |= dict.fromkeys(("PRelu", "LeakyRelu"), lambda v, slope: np.where(v >= 0, v, slope * v))
 PAIRED = {"Add": np.add, "Sub": np.subtract, "Max": np.maximum, "Min": np.minimum, "Mul": np.multiply}
 fractions = np.vectorize(lambda v: Fraction(v if isinstance(v, str) else float(v)), otypes=[object])
@@ -59,10 +59,10 @@ class Lanes(NamedTuple):
         table, (runs, block) = tables[told["lanes"]], told.get("spread", (1, 1))
         units, unit = table["units"], np.array(table["unit"], int)
         row, out = (fractions(np.array(table[key], object)) if key in table else None for key in ("row", "out"))
-        given = row if out is None else out
+        given: Any = row if out is None else out
         require(unit.shape == given.shape and np.all((unit >= 0) & (unit < units)) and (row is None or out is None))
         if np.array_equal(np.sort(unit), np.arange(units)) and np.all(given != 0):  # one lane a unit: both hold
-            row, out = (1 / out, out) if row is None else (row, 1 / row)
+            row, out = (1 / given, given) if row is None else (given, 1 / given)
         unit = ((np.arange(runs)[:, None, None] * units + unit[:, None]) * block + np.arange(block)).reshape(-1)
         row, out = (each if each is None else np.tile(each.repeat(block), runs) for each in (row, out))
         require(sum(told["wide"].values()) == len(unit) and min(told["wide"].values()) > 0 > told["axis"])
@@ -71,7 +71,8 @@ class Lanes(NamedTuple):
     def total(self, lanes: Any) -> Any:
         """The sum of out·lane of each unit."""
         made = np.zeros((len(lanes), self.units), object)
-        np.add.at(made, (slice(None), self.unit), lanes * self.out)
+        for each, added in zip(made, lanes * self.out, strict=True):
+            np.add.at(each, self.unit, added)
         return made
 
     def name(self, unit: int) -> int:
@@ -86,17 +87,19 @@ class Graph:
         self.model, self.stored = model, {tensor.name: tensor for tensor in model.graph.initializer}
         self.inputs = [v for v in model.graph.input if model.ir_version > 3 or v.name not in self.stored]
         self.nodes = {next(filter(None, node.output)): node for node in model.graph.node}
+        require(all(each.version >= 7 for each in model.opset_import if not each.domain), "its opset is below 7")
         known = {"", *(value.name for value in self.inputs), *self.stored}
         self.values = {name: to_array(self.stored[name]) for name in self.stored.keys() - {v.name for v in self.inputs}}
         for name, node in self.nodes.items():
             require(reads(node) <= known and known.isdisjoint(filter(None, node.output)), f"'{name}' is out of order")
             known.update(node.output)
-            if node.op_type in FOLDED and all(each in self.values for each in node.input):
+            if kind(node) in FOLDED and all(each in self.values for each in node.input):
                 feeds = {each: self.values[each] for each in node.input}
-                ends = ([onnx.ValueInfoProto(name=each) for each in names] for names in (feeds, [name]))
-                graph = onnx.helper.make_graph([node], "constant", *ends)
+                inputs, outputs = ([onnx.ValueInfoProto(name=each) for each in names] for names in (feeds, [name]))
+                graph = onnx.helper.make_graph([node], "constant", inputs, outputs)
                 alone = onnx.helper.make_model(graph, opset_imports=model.opset_import)
-                self.values[name] = np.asarray(ReferenceEvaluator(alone).run(None, feeds)[0])
+                made: Any = ReferenceEvaluator(alone).run(None, feeds)
+                self.values[name] = np.asarray(made[0])
 
     @cached_property
     def shapes(self) -> dict[str, list[Any]]:
@@ -123,7 +126,7 @@ class Graph:
     def signature(self) -> tuple[Any, ...]:
         """What is neither a node nor a weight."""
         m = self.model
-        return m.ir_version, self.inputs, *map(list, (m.graph.output, m.opset_import, m.functions))
+        return m.ir_version, self.inputs, list(m.graph.output), list(m.opset_import), list(m.functions)
 
     def digest(self) -> str:
         """The SHA-256 of the initializers: name, type, shape and bytes of each, in order."""
@@ -138,9 +141,15 @@ def reads(node: onnx.NodeProto) -> set[str]:
     """What a node reads, and the bodies in it of what stands around."""
     found = set(node.input)
     for body in (each for a in node.attribute for each in (a.g, *a.graphs)):
-        made = {v.name for v in (*body.input, *body.initializer)}.union(*(each.output for each in body.node))
+        made = {v.name for v in body.input} | {t.name for t in body.initializer}
+        made.update(name for each in body.node for name in each.output)
         found |= {v.name for v in body.output}.union(*map(reads, body.node)) - made
     return found
+
+
+def kind(node: onnx.NodeProto) -> str:
+    """A node's op, with its domain where that is not ONNX's own."""
+    return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
 
 
 def attributes(node: onnx.NodeProto) -> dict[str, Any]:
@@ -150,9 +159,9 @@ def attributes(node: onnx.NodeProto) -> dict[str, Any]:
 
 def matrix(node: onnx.NodeProto, values: list[Any], at: int) -> tuple[Any, int]:
     """A layer's weights as (groups, rows, columns, rest), and the axis of its input ``at`` along which it sums."""
-    extra, weight = attributes(node), values[1 - at if node.op_type == "MatMul" else 1]
-    require((at == 0 or node.op_type == "MatMul") and not extra.get("transA"))
-    if node.op_type in ("Gemm", "MatMul"):
+    extra, weight = attributes(node), values[1 - at if kind(node) == "MatMul" else 1]
+    require((at == 0 or kind(node) == "MatMul") and not extra.get("transA"))
+    if kind(node) in ("Gemm", "MatMul"):
         require(weight.ndim == 2)
         return (weight if at or extra.get("transB") else weight.T)[None, :, :, None], -1 - at
     split = weight.reshape(extra.get("group", 1), -1, weight.shape[1], math.prod(weight.shape[2:]))
@@ -183,7 +192,8 @@ def ulps(stored: Any, weight: Any, rows: Any, outs: Any = ONE) -> tuple[int, int
 def bits(factors: Any) -> int:
     """How many bits the longest of some fractions has; 99 where it has no end."""
     pairs = [Fraction(factor).as_integer_ratio() for factor in factors]
-    return max(abs(n // (n & -n or 1)).bit_length() if d.bit_count() == 1 else 99 for n, d in pairs)
+    short = all(d.bit_count() == 1 and max(n.bit_length(), d.bit_length()) < 500 for n, d in pairs)
+    return max(abs(n // (n & -n or 1)).bit_length() for n, _ in pairs) if short else 99
 
 
 def line(value: Any, axis: int, size: int) -> Any:
@@ -209,21 +219,18 @@ def region(graph: Graph, part: dict[str, Any], start: dict[str, Any], axis: int)
     known, windows, worst = dict(start), dict.fromkeys(start, ""), 0
     for name in part["nodes"]:
         node, extra = graph.nodes[name], attributes(graph.nodes[name])
-        op, read = node.op_type, [each for each in node.input if each]
+        op, read, values = kind(node), [each for each in node.input if each], []
         at = [number for number, each in enumerate(read) if each in known]
-        z, values = [known[read[number]] for number in at], []
         for each in read:
             values.append(known[each][3:] if each in known else fractions(graph.values[each].astype(float)))
-            if each in part.get("real", {}) and each not in known:
+            if each not in known and each in part.get("real", {}):
                 stored, real = graph.values[each].reshape(-1, 1, 1), fractions(np.array(part["real"][each], object))
-                worst, values[-1] = (
-                    max(worst, ulps(stored, np.ones_like(stored), real)[0]),
-                    real.reshape(values[-1].shape),
-                )
-        (windows[name],) = {windows[read[number]] for number in at}
+                worst = max(worst, ulps(stored, np.ones_like(stored), real)[0])
+                values[-1] = real.reshape(values[-1].shape)
+        z, (windows[name],) = [known[read[number]] for number in at], {windows[read[number]] for number in at}
         head, rank, text = z[0][:3], z[0].ndim - 1, f"{op} in '{name}' is not one function a unit"
         alone = all(each.size == 5 * each.shape[axis] for each in z)  # what a unit is does not change along other axes
-        require(windows[name] != "halves" or op == "Reshape", text)
+        require(node.output[0] == name and (windows[name] != "halves" or op == "Reshape"), text)
         if op == "MaxPool":
             require(alone and axis == -1 - len(extra["kernel_shape"]) and not windows[name], text)
             windows[name], known[name] = repr(sorted(extra.items())), np.concatenate([head[:1], values[0], head[1:]])
@@ -233,12 +240,8 @@ def region(graph: Graph, part: dict[str, Any], start: dict[str, Any], axis: int)
             windows[name], known[name] = windows[name] if place == axis else "halves", np.concatenate(z, place)
         elif op == "Reshape":  # halves that were joined along the axis behind the units are counted as lanes
             target, size = list(map(int, graph.values[read[1]])), 2 * head.shape[axis]
-            fits = (
-                len(target) == len(graph.shapes[part["x"][0]])
-                and target.pop(axis) == size
-                and not any(np.delete(target, axis + 1))
-            )
-            require(windows[name] == "halves" and fits and not extra.get("allowzero"), text)
+            require(windows[name] == "halves" and len(target) == len(graph.shapes[part["x"][0]]), text)
+            require(target.pop(axis) == size and not any(np.delete(target, axis + 1)), text)
             shape = [size if number == rank + 1 + axis else 1 for number in range(1, rank + 1)]
             windows[name], known[name] = "", z[0].reshape(5, *shape)
         elif op in LINEAR:
@@ -248,10 +251,10 @@ def region(graph: Graph, part: dict[str, Any], start: dict[str, Any], axis: int)
             values += [np.array(Fraction(extra.get("alpha", float(np.float32(0.01)))))] * (op == "LeakyRelu")
             zeros = not any(np.any(each != 0) for number, each in enumerate(values) if number not in at)
             straight = at == [0] if op in BENT else len(z) == 1 if op == "Mul" else zeros
-            alike = all(np.array_equal(*np.broadcast_arrays(head, each[:3])) for each in z)
+            alike = all(np.all(head == each[:3]) for each in z)
             require(straight and alike and "broadcast" not in extra, text)
+            require(all(each.ndim <= rank for number, each in enumerate(values) if number not in at), text)
             made = np.asarray((BENT | PAIRED)[op](*values))
-            require(made.ndim == rank + 1, text)
             known[name] = np.concatenate([np.broadcast_to(head, (3, *made.shape[1:])), made])
     (over,) = {windows[each] for each in part["y"]}
     unit, *f, up, down = np.concatenate([known[each] for each in part["y"]], axis)
@@ -300,7 +303,7 @@ class Verifier:
         used = [{name for site in sites for name in site[side]["nodes"]} for side in self.sides]
         used[0].update(layer["narrow"] for layer in layers)
         used[1].update(name for layer in layers for name in layer["wide"])
-        self.same = self._same(*used, made - self.lanes.keys())
+        self.same = self._same(used[0], used[1], made - self.lanes.keys())
         for each in (*sites, *layers):
             what = f"site '{each['site']}'" if "site" in each else f"node '{each['narrow']}'"
             try:
@@ -312,7 +315,8 @@ class Verifier:
     def _same(self, ours: set[str], theirs: set[str], made: set[str]) -> set[str]:
         """The tensors that are the same in both models. All that no site and no layer names has to be."""
         one, other = self.narrow, self.wide
-        same = {"", *(v.name for v in one.inputs), *(n for n, t in one.stored.items() if t == other.stored.get(n))}
+        names = (*(value.name for value in one.inputs), *one.stored)
+        same = {"", *(name for name in names if one.stored.get(name) == other.stored.get(name))}
         for name, node in one.nodes.items():
             alike = node == other.nodes.get(name) and name not in theirs
             if name in ours:
@@ -330,7 +334,7 @@ class Verifier:
         require(not changed, f"the output '{min(changed, default='')}' changed")
         return same
 
-    def _read(self, narrow: str, wide: list[str]) -> Lanes | None:
+    def _read(self, narrow: str, wide: list[str]) -> Any:
         """The lanes that stand in place of what is read; None where it is the same in both."""
         lanes = self.lanes.get(narrow)
         holds = list(lanes.wide) == wide if lanes else wide == [narrow] and narrow in self.same
@@ -343,138 +347,127 @@ class Verifier:
 
     def _site(self, site: dict[str, Any]) -> None:
         (narrow, wide), units, axis = (site[side] for side in self.sides), site["units"], site["axis"]
-        (x,), (y,), start = narrow["x"], narrow["y"], (np.arange(units), np.ones(units, object))
+        (x,), (y,), start = narrow["x"], narrow["y"], [np.arange(units), np.ones(units, object)]
         before, behind, shape = self._read(x, wide["x"]), self.lanes.get(y), self.narrow.shapes[x]
         require(y in narrow["nodes"] and wide["y"] == (list(behind.wide) if behind else [y]))
         require(all((each.axis, each.units) == (axis, units) for each in (before, behind) if each))
         require(units in (1, shape[axis]), "its units are not as many as told")
-        windows, real, k = region(self.narrow, narrow, {x: ray(*start, axis, len(shape))}, axis)
+        windows, real, k = region(self.narrow, narrow, {x: ray(start[0], start[1], axis, len(shape))}, axis)
         self._within(self.sides[0], k, "a constant")
-        lanes = ray(*((before.unit, before.row) if before else start), axis, len(shape))
-        sizes = np.cumsum(list(before.wide.values()))[:-1] if before else []
-        others, lane, k = region(self.wide, wide, dict(zip(wide["x"], np.split(lanes, sizes, axis), strict=True)), axis)
+        unit, row = (before.unit, before.row) if before else start
+        lanes = ray(unit, row, axis, len(shape))
+        cuts: Any = np.cumsum(list(before.wide.values()))[:-1] if before else []
+        others, lane, k = region(self.wide, wide, dict(zip(wide["x"], np.split(lanes, cuts, axis), strict=True)), axis)
         self._within(self.sides[1], k, "a constant")
         require(windows == others, "the maximum is over other windows")
         if behind:
-            require(
-                real.size == 3 * units and np.array_equal(lane[0].flat, behind.unit), "its lanes are of other units"
-            )
+            of_units = real.size == 3 * units and np.array_equal(lane[0].flat, behind.unit)
+            require(of_units, "its lanes are of other units than told")
             real, lane = real.reshape(3, -1)[1:], lane.reshape(3, -1)[1:]
-            total = lane != behind.row * real[:, behind.unit] if behind.out is None else behind.total(lane) != real
-            apart = np.flatnonzero(np.any(total, axis=0))
-            apart = apart if behind.out is not None else behind.unit[apart]
+            sums = behind.out is not None
+            unlike = behind.total(lane) != real if sums else lane != behind.row * real[:, behind.unit]
+            apart = np.flatnonzero(np.any(unlike, axis=0))
+            apart = apart if sums else behind.unit[apart]
             require(not len(apart), f"the lanes of unit {apart[:1].sum()} do not add up to it")
-            return
-        apart = np.argwhere(np.any(np.not_equal(*np.broadcast_arrays(real, lane)), axis=0))
-        require(not len(apart), f"the function of unit {apart[:1, axis].sum()} is another one in both models")
-        sizes = zip(real.shape[1:], lane.shape[1:], shape, strict=True)
-        require(all(a in (1, b, d) and b in (1, a, d) for a, b, d in sizes), "a constant enlarges it")
+        else:
+            unlike = np.argwhere(np.any(real != lane, axis=0))
+            require(not len(unlike), f"the function of unit {unlike[:1, axis].sum()} is another one in both models")
+            sizes = zip(real.shape[1:], lane.shape[1:], shape, strict=True)
+            require(all(a in (1, b, d) and b in (1, a, d) for a, b, d in sizes), "a constant enlarges it")
 
     # ── layers, and steps between ──────────────────────────────────────────────────────────────────────────────────
 
     def _layer(self, layer: dict[str, Any]) -> None:
         one, others = self.narrow.nodes[layer["narrow"]], [self.wide.nodes[name] for name in layer["wide"]]
-        inputs = [name for name in one.input if name not in self.narrow.values and name]
-        for other in others:
-            alike = (one.op_type, one.domain, attributes(one)) == (other.op_type, other.domain, attributes(other))
-            summed = other.op_type == "Add" and len(others) > 1 and not other.attribute
-            require(alike or summed, f"{other.op_type} in '{other.output[0]}' is another op, or has other attributes")
-            require(len(one.output) == len(other.output) == 1)
-        if one.op_type in LINEAR:
-            require(len(inputs) == 1)
-            self._linear(one, list(one.input).index(inputs[0]), others)
+        op, extra, (y,) = kind(one), attributes(one), one.output
+        parts = [node for node in others if kind(node) == op]
+        adds = [node for node in others if kind(node) != op]
+        for node in parts:
+            require(attributes(node) == extra and len(node.output) == 1, f"'{node.output[0]}' has other attributes")
+        added = all(kind(node) == "Add" and not node.attribute for node in adds)
+        ends, total = [node.output[0] for node in parts], Counter(name for node in adds for name in node.input)
+        sums = not adds or total == Counter([*ends, *(node.output[0] for node in adds[:-1])])
+        ends, made = [adds[-1].output[0]] if adds else ends, self.lanes.get(y)
+        require(
+            added and sums and ends == (list(made.wide) if made else [y]), f"it becomes another op, or makes {ends}"
+        )
+        if op in LINEAR:
+            self._linear(one, parts, made, [0, 1] if adds else [1, 0])
         else:
             (other,) = others
-            pairs = [(a, b) for a, b in zip(one.input, other.input, strict=True) if a]
-            self._step(one, pairs, other)
+            self._step(one, other, made)
 
-    def _linear(self, one: onnx.NodeProto, at: int, others: list[onnx.NodeProto]) -> None:
-        """The wide weights are row·weight·out. Of several wide layers, rows or columns stand one behind the other."""
-        parts, adds = ([node for node in others if (node.op_type == "Add") == sums] for sums in (False, True))
-        ends, values = [node.output[0] for node in parts], [self.narrow.values.get(name) for name in one.input]
+    def _linear(self, one: onnx.NodeProto, parts: list[onnx.NodeProto], made: Any, along: list[int]) -> None:
+        """The wide weights are row·weight·out. Rows, or columns, of several wide layers stand one behind the other."""
+        (at,) = (number for number, name in enumerate(one.input) if name and name not in self.narrow.values)
         read = self._read(one.input[at], list(dict.fromkeys(node.input[at] for node in parts)))
-        made, total = self.lanes.get(one.output[0]), Counter(name for node in adds for name in node.input)
-        require(
-            not adds or total == Counter([*ends, *(node.output[0] for node in adds[:-1])]), "its parts are not added"
-        )
-        ends = [adds[-1].output[0]] if adds else ends
-        require(ends == (list(made.wide) if made else [one.output[0]]), f"it makes {ends}")
-        weights, axis = matrix(one, values, at)
-        (groups, rows, columns, _), space = weights.shape, values[1 - at if one.op_type == "MatMul" else 1].shape[2:]
-        sizes = groups * rows, groups * columns
-        require(all(each.axis == axis and each.units == n for each, n in zip((made, read), sizes, strict=True) if each))
-        (unit, row), (source, out) = ((np.arange(n), np.ones(n, object)) for n in sizes)
-        unit, row = (made.unit, made.row) if made else (unit, row)
-        source, out = (read.unit, read.out) if read else (source, out)
-        seen, bias, first = np.zeros(len(unit), int), np.zeros(len(unit), weights.dtype), [0, 0]
+        ours = [self.narrow.values.get(name) for name in one.input]
+        weights, axis = matrix(one, ours, at)
+        (groups, rows, columns, _), space = weights.shape, self._space(one, self.narrow)
+        sizes, sides = np.array([groups * rows, groups * columns]), (made, read)
+        require(all((each.axis, each.units) == (axis, n) for each, n in zip(sides, sizes, strict=True) if each))
+        unit, source = (each.unit if each else np.arange(n) for each, n in zip(sides, sizes, strict=True))
+        row, out = made.row if made else np.ones(sizes[0], object), read.out if read else np.ones(sizes[1], object)
+        seen, bias, first = np.zeros(len(unit), int), np.zeros(len(unit), weights.dtype), np.zeros(2, int)
         for node in parts:
-            own = [self.wide.values.get(name) for name in node.input]
-            part, _ = matrix(node, own, at)
-            require(own[1 - at if one.op_type == "MatMul" else 1].shape[2:] == space, "its kernel is of another size")
+            theirs = [self.wide.values.get(name) for name in node.input]
+            part, _ = matrix(node, theirs, at)
+            require(self._space(node, self.wide) == space, "its kernel is of another size")
             for group, each in enumerate(part):
                 r, c = (n + group * size + np.arange(size) for n, size in zip(first, each.shape, strict=False))
                 home = unit[r[0]] // rows
                 require(np.all(unit[r] // rows == home) and np.all(source[c] // columns == home), "it mixes its groups")
-                i, j = unit[r] - home * rows, source[c] - home * columns
-                k, m, n = ulps(each, weights[home][np.ix_(i, j)], row[r], out[c])
-                self._within(
-                    self.sides[1], k, f"unit {made.name(unit[r[m]]) if made else (read or made).name(source[c[n]])}"
-                )
+                real = weights[home][np.ix_(unit[r] - home * rows, source[c] - home * columns)]
+                k, m, n = ulps(each, real, row[r], out[c])
+                where = made.name(unit[r[m]]) if made else read.name(source[c[n]]) if read else m
+                self._within(self.sides[1], k, f"a weight of unit {where}")
                 seen[r] += len(c)
             r = slice(first[0], first[0] + part.shape[0] * part.shape[1])
-            if len(own) > 2:
-                require(not np.any(bias[r]), "a bias is added twice")
-                bias[r] = line(own[2], -1, len(bias[r]))
-            first[1 if adds else 0] += part.shape[0] * part.shape[2 if adds else 1]
-        require(
-            np.array_equal(seen, np.bincount(source // columns, minlength=groups)[unit // rows]), "lanes are left out"
-        )
-        ours = line(values[2], -1, sizes[0]) if len(values) > 2 else np.zeros(sizes[0], weights.dtype)
-        self._shifted(bias, ours, unit, row)
+            require(len(theirs) < 3 or not np.any(bias[r]), "a bias is added twice")
+            bias[r] = line(theirs[2], -1, len(bias[r])) if len(theirs) > 2 else bias[r]
+            first += np.array(part.shape[1:3]) * len(part) * along
+        whole = np.array_equal(seen, np.bincount(source // columns, minlength=groups)[unit // rows])
+        require(whole, "lanes are left out")
+        added = line(ours[2], -1, sizes[0]) if len(ours) > 2 else np.zeros(sizes[0], weights.dtype)
+        self._shifted(bias, added, unit, row)
+
+    def _space(self, node: onnx.NodeProto, graph: Graph) -> tuple[int, ...]:
+        return max((graph.values[name].shape[2:] for name in node.input if name in graph.values), key=len)
 
     def _shifted(self, stored: Any, ours: Any, unit: Any, row: Any) -> None:
         k, lane, _ = ulps(stored[:, None, None], ours[unit][:, None, None], row)
         self._within(self.sides[1], k, f"what is added to unit {unit[lane]}")
 
-    def _step(self, one: onnx.NodeProto, inputs: list[tuple[str, str]], other: onnx.NodeProto) -> None:
+    def _step(self, one: onnx.NodeProto, other: onnx.NodeProto, made: Any) -> None:
         """Lanes go where units go, and each by itself."""
-        x, op, extra, y = inputs[0], one.op_type, attributes(one), (one.output[0], other.output[0])
+        op, extra, text = kind(one), attributes(one), f"{kind(one)} does not keep units apart"
+        pairs = dict(enumerate(zip(one.input, other.input, strict=True)))
         values = {
-            n: (self.narrow.values[a], self.wide.values[b])
-            for n, (a, b) in enumerate(inputs)
-            if a in self.narrow.values
+            n: (self.narrow.values[a], self.wide.values[b]) for n, (a, b) in pairs.items() if a in self.narrow.values
         }
-        read, *more = (self._read(a, [b]) for a, b in inputs if a not in self.narrow.values)
-        x, made = next(pair for pair in inputs if pair[0] not in self.narrow.values), self.lanes[y[0]]
-        require(
-            list(made.wide) == [y[1]]
-            and all((e.axis, e.table) == (read.axis, read.table) for e in more)
-            and "broadcast" not in extra
-        )
-        dims = self.narrow.shapes[x[0]]
-        at, axis, table, text = len(dims) + read.axis, read.axis, read.table, f"{op} does not keep units apart"
+        x = [pair for n, pair in pairs.items() if n not in values and pair != ("", "")]
+        read, *more = (self._read(a, [b]) for a, b in x)
+        require(all((each.axis, each.table) == (read.axis, read.table) for each in more) and "broadcast" not in extra)
+        rank = len(self.narrow.shapes[x[0][0]])
+        at, axis, table = rank + read.axis, read.axis, read.table
         if op in ("Flatten", "Reshape"):
             axis, table, values = made.axis, made.table, {}
             (runs, a), (block, b) = (divmod(made.table[n], read.table[n]) for n in (1, 2))
             require(made.table[0] == read.table[0] and not a + b)
-            for graph, source, target in zip((self.narrow, self.wide), x, y, strict=True):
-                old, new = graph.shapes[source], graph.shapes[target]
-                spot = len(new) + axis
-                sizes = [
-                    (elements(old[:at]), elements(new[:spot], runs)),
-                    (elements(old[at + 1 :]), elements(new[spot + 1 :], block)),
-                ]
-                require(any(a == b is not None for a, b in sizes), text)
+            for graph, name, end in zip((self.narrow, self.wide), x[0], (one.output[0], other.output[0]), strict=True):
+                old, new = graph.shapes[name], graph.shapes[end]
+                outer = elements(old[:at]), elements(new[: len(new) + axis], runs)
+                inner = elements(old[at + 1 :]), elements(new[len(new) + axis + 1 :], block)
+                require(any(a == b is not None for a, b in (outer, inner)), text)
         elif op == "Transpose":
-            axis = list(extra.get("perm", range(len(dims))[::-1])).index(at) - len(dims)
+            axis = list(extra.get("perm", range(rank)[::-1])).index(at) - rank
         elif op in ("Add", "Mul", "BatchNormalization"):
             norm, scales = op == "BatchNormalization", {"Add": (), "Mul": (0, 1)}.get(op, (1, 4))
-            require(
-                (not norm or (at == 1 and extra.keys() <= {"epsilon", "momentum"})) and (not more or op == "Add"), text
-            )
+            inference = at == 1 and extra.get("spatial", 1) and not extra.get("training_mode")
+            require((inference or not norm) and (not more or op == "Add"), text)
             for number, (a, b) in values.items():
-                require(max(a.ndim, b.ndim) <= len(dims))
-                ours, theirs = line(a, -1 if norm else axis, read.units), line(b, -1 if norm else axis, len(read.unit))
+                require(max(a.ndim, b.ndim) <= rank)
+                ours, theirs = (line(v, -1 if norm else axis, n) for v, n in ((a, read.units), (b, len(read.unit))))
                 if number in scales:
                     require(np.array_equal(theirs, ours[read.unit]), "lanes of one unit are scaled by several factors")
                 elif read.row is not None:
@@ -484,8 +477,8 @@ class Verifier:
                     require(not len(apart), f"something else is added to unit {apart[:1].sum()}")
             values = {}
         else:
-            fits = op in ("Identity", "Dropout") or (op in ("AveragePool", "GlobalAveragePool") and at == 1)
-            require(fits and not np.any(values.get(2, 0)), text)
+            pools = op in ("AveragePool", "GlobalAveragePool") and at == 1
+            require(pools or op == "Identity" or (op == "Dropout" and not np.any(values.get(2, 0))), text)
         require((made.axis, made.table) == (axis, table) and all(np.array_equal(a, b) for a, b in values.values()))
 
 

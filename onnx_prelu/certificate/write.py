@@ -192,7 +192,7 @@ class _Certificate:
             [name] if told is None else list(told["wide"]) for name, told in zip(theirs, (before, behind), strict=True)
         ]
         first, last = ours
-        parts = [
+        parts: list[Table] = [
             {"x": [first], "y": [last], "nodes": list(_between(self.narrow, [first], [last]))},
             {"x": ends[0], "y": ends[1], "nodes": list(_between(self.wide, *ends))},
         ]
@@ -221,7 +221,7 @@ class _Certificate:
                 else 1 / fractions(np.array(table["out"], object))
             )
             start = np.array(table["unit"]), row
-        cuts = np.cumsum(list(before["wide"].values()))[:-1] if before else []
+        cuts: Any = np.cumsum(list(before["wide"].values()))[:-1] if before else []
         known = dict(zip(ends[0], np.split(ray(*start, axis, rank), cuts, axis), strict=True))
         for given in _choices(self.wide, parts[1], -real[2] * Fraction(1)):
             parts[1]["real"] = {name: _numbers(values) for name, values in given.items()}
@@ -297,7 +297,8 @@ def _between(graph: Graph, start: list[str], ends: list[str]) -> Iterator[str]:
 def _short(factor: NDArray[np.float64]) -> NDArray[np.float64]:
     """Factors of 29 bits at most, so that their products with float32 are exact in float64."""
     mantissa, exponent = np.frexp(factor)
-    return np.ldexp(np.round(mantissa * 2**29), exponent - 29)
+    short: NDArray[np.float64] = np.ldexp(np.round(mantissa * 2**29), exponent - 29)
+    return short
 
 
 def _exactly(rows: Any, slopes: Any) -> Any:

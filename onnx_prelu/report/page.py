@@ -95,6 +95,8 @@ def _outcome(report: Report) -> str:
         return words.counted(len(report.sites or ()), "site")
     if report.command == "rewrite":
         return _rewritten(report.sites or ())
+    if report.command == "check" and report.check is None:
+        return "the certificate holds"
     return "passed" if report.check else "measured"
 
 
