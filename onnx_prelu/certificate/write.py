@@ -333,8 +333,10 @@ def _outs(value: Any, real: Any, units: int) -> Any:
         return None
     unit, up, down = value.reshape(3, -1) * Fraction(1)
     real, outs = real.reshape(3, -1), np.full(len(unit), Fraction(0))
-    for number in range(units):
-        mine = np.flatnonzero((unit == number) & ((up != 0) | (down != 0)))
+    lanes: list[list[int]] = [[] for _ in range(units)]
+    for lane, number in enumerate(unit):
+        lanes[int(number)] += [lane] if up[lane] or down[lane] else []
+    for number, mine in enumerate(lanes):
         if len(mine) == 1:
             outs[mine] = real[1, number] / up[mine] if up[mine[0]] else real[2, number] / down[mine]
         elif len(mine) == 2:
