@@ -223,7 +223,7 @@ class _Certificate:
             start = np.array(table["unit"]), row
         cuts: Any = np.cumsum(list(before["wide"].values()))[:-1] if before else []
         known = dict(zip(ends[0], np.split(ray(*start, axis, rank), cuts, axis), strict=True))
-        for given in _choices(self.wide, parts[1], -real[2] * Fraction(1)):
+        for given in _choices(self.wide, parts[1], (-real[2] * Fraction(1)).reshape(-1), start):
             parts[1]["real"] = {name: _numbers(values) for name, values in given.items()}
             _, value, _ = region(self.wide, parts[1], known, axis)
             if behind is not None and (outs := _outs(value, real, units)) is not None:
@@ -307,16 +307,19 @@ def _exactly(rows: Any, slopes: Any) -> Any:
     return np.where(close, 1 - slopes, rows)
 
 
-def _choices(graph: Graph, part: Table, a: Any) -> Iterator[dict[str, Any]]:
+def _choices(graph: Graph, part: Table, a: Any, start: tuple[Any, Any]) -> Iterator[dict[str, Any]]:
     """What the constants of a site can stand for: as they are stored, or what they are the roundings of."""
     meant: dict[str, list[Any]] = {}
+    turned = start[1][np.argsort(start[0])]  # signs of units that a gauge before turned
+    ways = [1, turned] if turned.shape == a.shape and np.any(turned != 1) else [1]
     for name in dict.fromkeys(each for node in part["nodes"] for each in graph.nodes[node].input):
         stored = graph.values.get(name)
         if stored is None or stored.dtype.name not in ("float16", "bfloat16", "float32", "float64"):
             continue
         options: list[Any] = [None]
-        for candidate in CANDIDATES if stored.size in (a.size, 1) and stored.size <= 65536 else ():
-            value = np.asarray(candidate(a), object).reshape(-1)[: stored.size]
+        fits = stored.size in (a.size, 1) and stored.size <= 65536
+        for candidate, sign in itertools.product(CANDIDATES, ways) if fits else ():
+            value = np.asarray(candidate(a) * sign, object).reshape(-1)[: stored.size]
             if np.all(value == fractions(stored.astype(float)).reshape(-1)):
                 continue
             flat = stored.reshape(-1, 1, 1)
