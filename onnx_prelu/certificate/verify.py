@@ -29,6 +29,7 @@ LINEAR = ("Gemm", "MatMul", "Conv", "ConvTranspose")
 BENT: dict[str, Any] = {"Abs": np.abs, "Identity": np.positive, "Neg": np.negative, "Relu": lambda v: np.maximum(v, 0)}
 BENT |= dict.fromkeys(("PRelu", "LeakyRelu"), lambda v, slope: np.where(v >= 0, v, slope * v))
 PAIRED = {"Add": np.add, "Sub": np.subtract, "Max": np.maximum, "Min": np.minimum, "Mul": np.multiply}
+BROKEN = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError, StopIteration)
 fractions = np.vectorize(lambda v: Fraction(v if isinstance(v, str) else float(v)), otypes=[object])
 
 
@@ -499,7 +500,7 @@ def verify(certificate: dict[str, Any], before: onnx.ModelProto, after: onnx.Mod
             text = f"the worst weight of '{side}' is within {k} ulp, and the certificate says {certificate[side]['k']}"
             require(k == certificate[side]["k"], text)
             require(found[side] == stated[side], f"the weights of '{side}' are not those that the certificate is for")
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
+    except BROKEN as error:
         raise Failed(f"the certificate is not well-formed: {type(error).__name__} {error}") from error
     return f"within {max(limits.values())} ulp" if any(limits.values()) else "exact"
 
