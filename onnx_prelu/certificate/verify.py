@@ -20,6 +20,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx.numpy_helper import to_array
 from onnx.reference import ReferenceEvaluator
+from onnx.shape_inference import InferenceError
 
 FORMAT, MOST, ONE = "onnx-prelu certificate 1", 1024, np.array([Fraction(1)])
 TYPES = {"float16": (11, -14), "bfloat16": (8, -126), "float32": (24, -126), "float64": (53, -1022)}
@@ -29,7 +30,16 @@ LINEAR = ("Gemm", "MatMul", "Conv", "ConvTranspose")
 BENT: dict[str, Any] = {"Abs": np.abs, "Identity": np.positive, "Neg": np.negative, "Relu": lambda v: np.maximum(v, 0)}
 BENT |= dict.fromkeys(("PRelu", "LeakyRelu"), lambda v, slope: np.where(v >= 0, v, slope * v))
 PAIRED = {"Add": np.add, "Sub": np.subtract, "Max": np.maximum, "Min": np.minimum, "Mul": np.multiply}
-BROKEN = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError, StopIteration)
+BROKEN = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
+    StopIteration,
+    InferenceError,
+)
 fractions = np.vectorize(lambda v: Fraction(v if isinstance(v, str) else float(v)), otypes=[object])
 
 
