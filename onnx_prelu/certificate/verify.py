@@ -20,9 +20,9 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx.numpy_helper import to_array
 from onnx.reference import ReferenceEvaluator
-from onnx.shape_inference import InferenceError
+from onnx.shape_inference import InferenceError, infer_shapes
 
-FORMAT, MOST, ONE = "onnx-prelu certificate 1", 1024, np.array([Fraction(1)])
+FORMAT, MOST, ONE, ONES = "onnx-prelu certificate 1", 1024, np.array([Fraction(1)]), (0, 1, 1)
 TYPES = {"float16": (11, -14), "bfloat16": (8, -126), "float32": (24, -126), "float64": (53, -1022)}
 FOLDED = {"Cast", "CastLike", "Concat", "Constant", "ConstantOfShape", "DequantizeLinear", "Expand", "Flatten"}
 FOLDED |= {"Identity", "Mul", "Neg", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
@@ -30,16 +30,7 @@ LINEAR = ("Gemm", "MatMul", "Conv", "ConvTranspose")
 BENT: dict[str, Any] = {"Abs": np.abs, "Identity": np.positive, "Neg": np.negative, "Relu": lambda v: np.maximum(v, 0)}
 BENT |= dict.fromkeys(("PRelu", "LeakyRelu"), lambda v, slope: np.where(v >= 0, v, slope * v))
 PAIRED = {"Add": np.add, "Sub": np.subtract, "Max": np.maximum, "Min": np.minimum, "Mul": np.multiply}
-BROKEN = (
-    LookupError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    ArithmeticError,
-    RuntimeError,
-    StopIteration,
-    InferenceError,
-)
+BROKEN = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError)
 fractions = np.vectorize(lambda v: Fraction(v if isinstance(v, str) else float(v)), otypes=[object])
 
 
@@ -80,15 +71,10 @@ class Lanes(NamedTuple):
         return cls(told["wide"], told["axis"], units * runs * block, unit, row, out, (told["lanes"], runs, block))
 
     def total(self, lanes: Any) -> Any:
-        """The sum of out·lane of each unit."""
-        made = np.zeros((len(lanes), self.units), object)
-        for each, added in zip(made, lanes * self.out, strict=True):
-            np.add.at(each, self.unit, added)
-        return made
-
-    def name(self, unit: int) -> int:
-        """Of which unit of the table one of these is a part."""
-        return int(unit) // self.table[2] % (self.units // self.table[1] // self.table[2])
+        """The sum of out·lane of each unit, of (k, lanes)."""
+        made = np.zeros((self.units, len(lanes)), object)
+        np.add.at(made, self.unit, (lanes * self.out).T)
+        return made.T
 
 
 class Graph:
@@ -97,8 +83,8 @@ class Graph:
     def __init__(self, model: onnx.ModelProto) -> None:
         self.model, self.stored = model, {tensor.name: tensor for tensor in model.graph.initializer}
         self.inputs = [v for v in model.graph.input if model.ir_version > 3 or v.name not in self.stored]
-        self.nodes = {next(filter(None, node.output)): node for node in model.graph.node}
-        require(all(each.version >= 7 for each in model.opset_import if not each.domain), "its opset is below 7")
+        self.nodes = {next(filter(None, node.output), ""): node for node in model.graph.node}
+        require(all(each.version >= 7 for each in model.opset_import if each.domain in ("", "ai.onnx")))
         known = {"", *(value.name for value in self.inputs), *self.stored}
         self.values = {name: to_array(self.stored[name]) for name in self.stored.keys() - {v.name for v in self.inputs}}
         for name, node in self.nodes.items():
@@ -107,30 +93,28 @@ class Graph:
             if kind(node) in FOLDED and all(each in self.values for each in node.input):
                 feeds = {each: self.values[each] for each in node.input}
                 inputs, outputs = ([onnx.ValueInfoProto(name=each) for each in names] for names in (feeds, [name]))
-                graph = onnx.helper.make_graph([node], "constant", inputs, outputs)
-                alone = onnx.helper.make_model(graph, opset_imports=model.opset_import)
-                made: Any = ReferenceEvaluator(alone).run(None, feeds)
-                self.values[name] = np.asarray(made[0])
+                alone = onnx.helper.make_graph([node], "constant", inputs, outputs)
+                made: Any = ReferenceEvaluator(onnx.helper.make_model(alone, opset_imports=model.opset_import))
+                self.values[name] = np.asarray(made.run(None, feeds)[0])
 
     @cached_property
     def shapes(self) -> dict[str, list[Any]]:
         """The shapes that follow from those of inputs and constants: numbers, names, None."""
-        slim = onnx.ModelProto(opset_import=self.model.opset_import, ir_version=8, functions=self.model.functions)
-        slim.graph.node.extend(self.model.graph.node)
-        slim.graph.input.extend(self.inputs)
-        for name, tensor in self.stored.items():
-            slim.graph.input.append(onnx.helper.make_tensor_value_info(name, tensor.data_type, tensor.dims))
-            slim.graph.initializer.extend([tensor] if math.prod(tensor.dims) < 1024 else [])
-        graph = onnx.shape_inference.infer_shapes(slim, data_prop=True).graph
+        slim = onnx.ModelProto()
+        slim.CopyFrom(self.model)
+        del slim.graph.value_info[:]  # what a file says of them proves nothing
+        for tensor in slim.graph.initializer:  # of a large one, its shape is enough
+            tensor.raw_data = tensor.raw_data if math.prod(tensor.dims) < 1024 else b""
+        graph = infer_shapes(slim, data_prop=True).graph
         kinds = {value.name: value.type.tensor_type for value in (*graph.input, *graph.value_info)}
         shapes = {name: kind.shape.dim for name, kind in kinds.items() if kind.HasField("shape")}
         known = {name: [d.dim_value or d.dim_param or None for d in shape] for name, shape in shapes.items()}
         for name, node in self.nodes.items():  # where inference gives up, a layer's weights still tell the rank
             values = [self.values.get(each) for each in node.input]
-            if name not in known and node.op_type in ("Conv", "ConvTranspose") and values[1] is not None:
-                weights, axis = matrix(node, values, 0)
+            if name not in known and kind(node) in ("Conv", "ConvTranspose") and values[1] is not None:
+                weights, axis, _ = matrix(node, values, 0)
                 known[name] = [None, weights.shape[0] * weights.shape[1], *[None] * (-1 - axis)]
-            elif name not in known and node.op_type in ("BatchNormalization", "PRelu") and node.input[0] in known:
+            elif name not in known and kind(node) in ("BatchNormalization", "PRelu") and node.input[0] in known:
                 known[name] = known[node.input[0]]
         return known
 
@@ -168,15 +152,15 @@ def attributes(node: onnx.NodeProto) -> dict[str, Any]:
     return {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
 
 
-def matrix(node: onnx.NodeProto, values: list[Any], at: int) -> tuple[Any, int]:
-    """A layer's weights as (groups, rows, columns, rest), and the axis of its input ``at`` along which it sums."""
-    extra, weight = attributes(node), values[1 - at if kind(node) == "MatMul" else 1]
-    require((at == 0 or kind(node) == "MatMul") and not extra.get("transA"))
-    if kind(node) in ("Gemm", "MatMul"):
-        require(weight.ndim == 2)
-        return (weight if at or extra.get("transB") else weight.T)[None, :, :, None], -1 - at
+def matrix(node: onnx.NodeProto, values: list[Any], at: int) -> tuple[Any, int, Any]:
+    """A layer's weights as (groups, rows, columns, rest), the axis that it sums over, its kernel's size."""
+    extra, op = attributes(node), kind(node)
+    weight = values[1 - at if op == "MatMul" else 1]
+    require((at == 0 or op == "MatMul") and not extra.get("transA") and (op[:4] == "Conv" or weight.ndim == 2))
+    if op in ("Gemm", "MatMul"):
+        return (weight if at or extra.get("transB") else weight.T)[None, :, :, None], -1 - at, ()
     split = weight.reshape(extra.get("group", 1), -1, weight.shape[1], math.prod(weight.shape[2:]))
-    return split if node.op_type == "Conv" else split.swapaxes(1, 2), 1 - weight.ndim
+    return split if op == "Conv" else split.swapaxes(1, 2), 1 - weight.ndim, weight.shape[2:]
 
 
 def ulps(stored: Any, weight: Any, rows: Any, outs: Any = ONE) -> tuple[int, int, int]:
@@ -227,10 +211,10 @@ def region(graph: Graph, part: dict[str, Any], start: dict[str, Any], axis: int)
 
     A tensor on the way is (5, …): the unit, f(1), f(−1), g(1), g(−1), where it is g(z), or g(MaxPool(f(z))).
     """
-    known, windows, worst = dict(start), dict.fromkeys(start, ""), 0
+    known, windows, worst, rank = dict(start), dict.fromkeys(start, ""), 0, next(iter(start.values())).ndim - 1
     for name in part["nodes"]:
-        node, extra = graph.nodes[name], attributes(graph.nodes[name])
-        op, read, values = kind(node), [each for each in node.input if each], []
+        node, extra, op = graph.nodes[name], attributes(graph.nodes[name]), kind(graph.nodes[name])
+        read, values = [each for each in node.input if each], []
         at = [number for number, each in enumerate(read) if each in known]
         for each in read:
             values.append(known[each][3:] if each in known else fractions(graph.values[each].astype(float)))
@@ -238,55 +222,50 @@ def region(graph: Graph, part: dict[str, Any], start: dict[str, Any], axis: int)
                 stored, real = graph.values[each].reshape(-1, 1, 1), fractions(np.array(part["real"][each], object))
                 worst = max(worst, ulps(stored, np.ones_like(stored), real)[0])
                 values[-1] = real.reshape(values[-1].shape)
-        z, (windows[name],) = [known[read[number]] for number in at], {windows[read[number]] for number in at}
-        head, rank, text = z[0][:3], z[0].ndim - 1, f"{op} in '{name}' is not one function a unit"
-        alone = all(each.size == 5 * each.shape[axis] for each in z)  # what a unit is does not change along other axes
-        require(node.output[0] == name and (windows[name] != "halves" or op == "Reshape"), text)
+        z, (over,), text = [known[read[n]] for n in at], {windows[read[n]] for n in at}, f"{op} in '{name}' mixes units"
+        alone = all(each.size == 5 * each.shape[axis] for each in z)  # nothing changes along other axes than the units'
+        require(node.output[0] == name and (over != "halves" or op == "Reshape") and (alone or op not in LINEAR), text)
         if op == "MaxPool":
-            require(alone and axis == -1 - len(extra["kernel_shape"]) and not windows[name], text)
-            windows[name], known[name] = repr(sorted(extra.items())), np.concatenate([head[:1], values[0], head[1:]])
+            require(alone and axis == -1 - len(extra["kernel_shape"]) and not over, text)
+            over, known[name] = repr(sorted(extra.items())), np.concatenate([z[0][:1], z[0][3:], z[0][1:3]])
         elif op == "Concat":
             place = extra["axis"] - (len(graph.shapes[part["x"][0]]) if extra["axis"] >= 0 else 0)
             require(alone and len(z) == len(read) and place in (axis, axis + 1) and place < 0, text)
-            windows[name], known[name] = windows[name] if place == axis else "halves", np.concatenate(z, place)
+            over, known[name] = over if place == axis else "halves", np.concatenate(z, place)
         elif op == "Reshape":  # halves that were joined along the axis behind the units are counted as lanes
-            target, size = list(map(int, graph.values[read[1]])), 2 * head.shape[axis]
-            require(windows[name] == "halves" and len(target) == len(graph.shapes[part["x"][0]]), text)
-            require(target.pop(axis) == size and not any(np.delete(target, axis + 1)), text)
-            shape = [size if number == rank + 1 + axis else 1 for number in range(1, rank + 1)]
-            windows[name], known[name] = "", z[0].reshape(5, *shape)
+            target, size = list(map(int, graph.values[read[1]])), 2 * z[0].shape[axis]
+            require(
+                over == "halves" and len(target) == len(graph.shapes[part["x"][0]]) and target.pop(axis) == size, text
+            )
+            require(not any(np.delete(target, axis + 1)) and not extra.get("allowzero"), text)
+            over, known[name] = "", z[0].reshape(5, *(size if n == axis else 1 for n in range(-rank, 0)))
         elif op in LINEAR:
-            require(alone and len(z) == 1, text)
-            known[name] = added_up(node, values, at[0], z[0], axis)
+            (weights, along, _), lanes = matrix(node, values, at[0]), z[0].reshape(5, -1)
+            groups, rows, columns, rest = weights.shape
+            plain = {rest, extra.get("alpha", 1), *extra.get("strides", [1])} == {1} and not any(extra.get("pads", []))
+            require(plain and along == axis and lanes.shape[1] == groups * columns and op != "ConvTranspose", text)
+            require(len(at) == 1 and not any(np.any(value != 0) for value in values[2:]), text)
+            made = np.zeros((5, groups * rows), object)
+            for row, each in enumerate(weights.reshape(-1, columns)):  # each adds up lanes of one unit
+                here = np.flatnonzero(each) if np.any(each) else np.zeros(1, int)
+                mine = lanes[:, row // rows * columns + here]
+                require(np.all(mine[:3] == mine[:3, :1]), text)
+                made[:, row] = *mine[:3, 0], *(mine[3:] * each[here]).sum(axis=1)
+            known[name] = made.reshape(5, *(groups * rows if n == axis else 1 for n in range(-rank, 0)))
         else:
             values += [np.array(Fraction(extra.get("alpha", float(np.float32(0.01)))))] * (op == "LeakyRelu")
-            zeros = not any(np.any(each != 0) for number, each in enumerate(values) if number not in at)
+            constants = [value for number, value in enumerate(values) if number not in at]
+            zeros = not any(np.any(value != 0) for value in constants)
             straight = at == [0] if op in BENT else len(z) == 1 if op == "Mul" else zeros
-            alike = all(np.all(head == each[:3]) for each in z)
-            require(straight and alike and "broadcast" not in extra, text)
-            require(all(each.ndim <= rank for number, each in enumerate(values) if number not in at), text)
+            require(straight and all(np.all(z[0][:3] == each[:3]) for each in z) and "broadcast" not in extra, text)
+            require(all(value.ndim <= rank for value in constants), text)
             made = np.asarray((BENT | PAIRED)[op](*values))
-            known[name] = np.concatenate([np.broadcast_to(head, (3, *made.shape[1:])), made])
+            known[name] = np.concatenate([np.broadcast_to(z[0][:3], (3, *made.shape[1:])), made])
+        windows[name] = over
     (over,) = {windows[each] for each in part["y"]}
     unit, *f, up, down = np.concatenate([known[each] for each in part["y"]], axis)
     require(not over or (over != "halves" and np.all(up >= 0) and np.all(down <= 0)), "a maximum does not keep order")
     return over, np.stack([unit, *(np.where(each >= 0, each * up, -each * down) for each in f)]), worst
-
-
-def added_up(node: onnx.NodeProto, values: list[Any], at: int, z: Any, axis: int) -> Any:
-    """What a layer inside a site makes of (5, …), where it adds up lanes of one unit each."""
-    (weights, along), extra, lanes = matrix(node, values, at), attributes(node), z.reshape(5, -1)
-    (groups, rows, columns, rest), text = weights.shape, f"'{node.output[0]}' does more than to add up lanes"
-    plain = rest == 1 and not any(extra.get("pads", [])) and {*extra.get("strides", [1]), extra.get("alpha", 1)} == {1}
-    require(plain and along == axis and lanes.shape[1] == groups * columns and node.op_type != "ConvTranspose", text)
-    require(not any(np.any(value != 0) for value in values[2:]), text)
-    made = np.zeros((5, groups * rows), object)
-    for row, each in enumerate(weights.reshape(-1, columns)):
-        here = np.flatnonzero(each) if np.any(each) else np.zeros(1, int)
-        mine = lanes[:, row // rows * columns + here]
-        require(np.all(mine[:3] == mine[:3, :1]), f"'{node.output[0]}' mixes units into {row}")
-        made[:, row] = *mine[:3, 0], *(mine[3:] * each[here]).sum(axis=1)
-    return made.reshape([made.shape[1] if n == z.ndim + axis else d for n, d in enumerate(z.shape)])
 
 
 def ray(unit: Any, row: Any, axis: int, rank: int) -> Any:
@@ -325,24 +304,22 @@ class Verifier:
 
     def _same(self, ours: set[str], theirs: set[str], made: set[str]) -> set[str]:
         """The tensors that are the same in both models. All that no site and no layer names has to be."""
-        one, other = self.narrow, self.wide
+        one, other, text = self.narrow, self.wide, "is not the same in both models, or reads what changed:"
         names = (*(value.name for value in one.inputs), *one.stored)
         same = {"", *(name for name in names if one.stored.get(name) == other.stored.get(name))}
         for name, node in one.nodes.items():
-            alike = node == other.nodes.get(name) and name not in theirs
             if name in ours:
                 same |= {name} & made
-            elif alike and reads(node) <= same:
+            elif node == other.nodes.get(name) and name not in theirs and reads(node) <= same:
                 same.update(node.output)
-            elif name not in one.values:
-                require(alike, f"node '{name}' is not in both models, or not the same")
-                require(False, f"node '{name}' reads '{min(reads(node) - same)}', which changed")
+            else:
+                require(name in one.values, f"node '{name}' {text} {sorted(reads(node) - same)}")
         for name, node in other.nodes.items():
             known = name in theirs or name in other.values or (node == one.nodes.get(name) and name not in ours)
-            require(known, f"node '{name}' is not in both models, or not the same")
+            require(known, f"node '{name}' {text} []")
         require(one.signature() == other.signature(), "the inputs, outputs, opsets or functions are not the same")
-        changed = {value.name for value in one.model.graph.output} - same
-        require(not changed, f"the output '{min(changed, default='')}' changed")
+        changed = sorted({value.name for value in one.model.graph.output} - same)
+        require(not changed, f"outputs changed: {changed}")
         return same
 
     def _read(self, narrow: str, wide: list[str]) -> Any:
@@ -413,8 +390,8 @@ class Verifier:
         (at,) = (number for number, name in enumerate(one.input) if name and name not in self.narrow.values)
         read = self._read(one.input[at], list(dict.fromkeys(node.input[at] for node in parts)))
         ours = [self.narrow.values.get(name) for name in one.input]
-        weights, axis = matrix(one, ours, at)
-        (groups, rows, columns, _), space = weights.shape, self._space(one, self.narrow)
+        weights, axis, space = matrix(one, ours, at)
+        groups, rows, columns, _ = weights.shape
         sizes, sides = np.array([groups * rows, groups * columns]), (made, read)
         require(all((each.axis, each.units) == (axis, n) for each, n in zip(sides, sizes, strict=True) if each))
         unit, source = (each.unit if each else np.arange(n) for each, n in zip(sides, sizes, strict=True))
@@ -422,16 +399,20 @@ class Verifier:
         seen, bias, first = np.zeros(len(unit), int), np.zeros(len(unit), weights.dtype), np.zeros(2, int)
         for node in parts:
             theirs = [self.wide.values.get(name) for name in node.input]
-            part, _ = matrix(node, theirs, at)
-            require(self._space(node, self.wide) == space, "its kernel is of another size")
+            part, _, kernel = matrix(node, theirs, at)
+            require(kernel == space, "its kernel is of another size")
             for group, each in enumerate(part):
                 r, c = (n + group * size + np.arange(size) for n, size in zip(first, each.shape, strict=False))
                 home = unit[r[0]] // rows
                 require(np.all(unit[r] // rows == home) and np.all(source[c] // columns == home), "it mixes its groups")
                 real = weights[home][np.ix_(unit[r] - home * rows, source[c] - home * columns)]
                 k, m, n = ulps(each, real, row[r], out[c])
-                where = made.name(unit[r[m]]) if made else read.name(source[c[n]]) if read else m
-                self._within(self.sides[1], k, f"a weight of unit {where}")
+                where, (_, runs, block) = (
+                    (unit[r[m]], made.table) if made else (source[c[n]], read.table if read else ONES)
+                )
+                self._within(
+                    self.sides[1], k, f"a weight of unit {where // block % (sizes[int(not made)] // runs // block)}"
+                )
                 seen[r] += len(c)
             r = slice(first[0], first[0] + part.shape[0] * part.shape[1])
             require(len(theirs) < 3 or not np.any(bias[r]), "a bias is added twice")
@@ -441,9 +422,6 @@ class Verifier:
         require(whole, "lanes are left out")
         added = line(ours[2], -1, sizes[0]) if len(ours) > 2 else np.zeros(sizes[0], weights.dtype)
         self._shifted(bias, added, unit, row)
-
-    def _space(self, node: onnx.NodeProto, graph: Graph) -> tuple[int, ...]:
-        return max((graph.values[name].shape[2:] for name in node.input if name in graph.values), key=len)
 
     def _shifted(self, stored: Any, ours: Any, unit: Any, row: Any) -> None:
         k, lane, _ = ulps(stored[:, None, None], ours[unit][:, None, None], row)
@@ -510,7 +488,7 @@ def verify(certificate: dict[str, Any], before: onnx.ModelProto, after: onnx.Mod
             text = f"the worst weight of '{side}' is within {k} ulp, and the certificate says {certificate[side]['k']}"
             require(k == certificate[side]["k"], text)
             require(found[side] == stated[side], f"the weights of '{side}' are not those that the certificate is for")
-    except BROKEN as error:
+    except (*BROKEN, InferenceError) as error:
         raise Failed(f"the certificate is not well-formed: {type(error).__name__} {error}") from error
     return f"within {max(limits.values())} ulp" if any(limits.values()) else "exact"
 

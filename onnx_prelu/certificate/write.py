@@ -153,7 +153,7 @@ class _Certificate:
             return size
         for node in self.narrow.nodes.values():
             if name in node.input and node.op_type in LINEAR:
-                weights, _ = matrix(
+                weights, *_ = matrix(
                     node, [self.narrow.values.get(each) for each in node.input], list(node.input).index(name)
                 )
                 return int(weights.shape[0] * weights.shape[2])
