@@ -136,7 +136,7 @@ class _Certificate:
         self.tables += [{"units": units, "unit": index.tolist(), "row": factor}, {"units": units}]
         for widened in plan.edit.widened:
             names = [widened.old, self.renamed(widened.old)][:: -1 if folds else 1]
-            if names[0] == names[1]:
+            if names[0] == names[1] or names[0] not in self.narrow.nodes:
                 continue
             told: Table = {"axis": widened.axis, "lanes": first + (widened.old in behind)}
             runs, size = widened.repeats, widened.units if folds else widened.lanes
@@ -174,6 +174,11 @@ class _Certificate:
             "lanes": len(self.tables) - 2,
         }
         self.several[x] = names
+        factors = {each.new: each.factor for each in self.draft.widened.values() if each.factor is not None}
+        rows = np.split(plan.lanes.row, np.cumsum(sizes)[:-1])  # and what the form of a part put into its layer
+        self.tables[-2]["row"] = np.concatenate(
+            [row * factors.get(name, 1) for row, name in zip(rows, names, strict=True)]
+        )
 
     def _two_ways(self, plan: Plan, x: str, y: str) -> None:
         """The layers behind became sums of two, which read x and its Relu."""
@@ -223,7 +228,9 @@ class _Certificate:
             start = np.array(table["unit"]), row
         cuts: Any = np.cumsum(list(before["wide"].values()))[:-1] if before else []
         known = dict(zip(ends[0], np.split(ray(*start, axis, rank), cuts, axis), strict=True))
-        for given in _choices(self.wide, parts[1], (-real[2] * Fraction(1)).reshape(-1), start):
+        slopes = (-real[2] * Fraction(1)).reshape(-1)
+        several = [slopes, *(slopes[unit] for unit in np.split(start[0], cuts) if len(cuts))]
+        for given in _choices(self.wide, parts[1], several, start):
             parts[1]["real"] = {name: _numbers(values) for name, values in given.items()}
             _, value, _ = region(self.wide, parts[1], known, axis)
             if behind is not None and (outs := _outs(value, real, units)) is not None:
@@ -307,18 +314,27 @@ def _exactly(rows: Any, slopes: Any) -> Any:
     return np.where(close, 1 - slopes, rows)
 
 
-def _choices(graph: Graph, part: Table, a: Any, start: tuple[Any, Any]) -> Iterator[dict[str, Any]]:
-    """What the constants of a site can stand for: as they are stored, or what they are the roundings of."""
+def _choices(graph: Graph, part: Table, slopes: list[Any], start: tuple[Any, Any]) -> Iterator[dict[str, Any]]:
+    """What the constants of a site can stand for: as they are stored, or what they are the roundings of.
+
+    Args:
+        graph: The model.
+        part: The site in it.
+        slopes: Those of all units, and of each part of them that has constants of its own.
+        start: The unit and the row of each lane that the site reads.
+    """
     meant: dict[str, list[Any]] = {}
     turned = start[1][np.argsort(start[0])]  # signs of units that a gauge before turned
-    ways = [1, turned] if turned.shape == a.shape and np.any(turned != 1) else [1]
+    ways = [1, turned] if turned.shape == slopes[0].shape and np.any(turned != 1) else [1]
     for name in dict.fromkeys(each for node in part["nodes"] for each in graph.nodes[node].input):
         stored = graph.values.get(name)
         if stored is None or stored.dtype.name not in ("float16", "bfloat16", "float32", "float64"):
             continue
         options: list[Any] = [None]
-        fits = stored.size in (a.size, 1) and stored.size <= 65536
-        for candidate, sign in itertools.product(CANDIDATES, ways) if fits else ():
+        fitting = [a for a in slopes if stored.size in (a.size, 1) and stored.size <= 65536]
+        for a, candidate, sign in itertools.product(fitting, CANDIDATES, ways):
+            if np.size(sign) not in (1, a.size):
+                continue
             value = np.asarray(candidate(a) * sign, object).reshape(-1)[: stored.size]
             if np.all(value == fractions(stored.astype(float)).reshape(-1)):
                 continue
