@@ -22,7 +22,7 @@ from onnx.numpy_helper import to_array
 from onnx.reference import ReferenceEvaluator
 from onnx.shape_inference import InferenceError, infer_shapes
 
-FORMAT, MOST, ONE, ONES = "onnx-prelu certificate 1", 1024, np.array([Fraction(1)]), (0, 1, 1)
+FORMAT, MOST, ONE = "onnx-prelu certificate 1", 1024, np.array([Fraction(1)])
 TYPES = {"float16": (11, -14), "bfloat16": (8, -126), "float32": (24, -126), "float64": (53, -1022)}
 FOLDED = {"Cast", "CastLike", "Concat", "Constant", "ConstantOfShape", "DequantizeLinear", "Expand", "Flatten"}
 FOLDED |= {"Identity", "Mul", "Neg", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
@@ -54,6 +54,7 @@ class Lanes(NamedTuple):
     row: Any
     out: Any
     table: tuple[int, int, int]
+    named: Any
 
     @classmethod
     def read(cls, told: dict[str, Any], tables: list[dict[str, Any]]) -> Lanes:
@@ -65,10 +66,11 @@ class Lanes(NamedTuple):
         require(unit.shape == given.shape and np.all((unit >= 0) & (unit < units)) and (row is None or out is None))
         if np.array_equal(np.sort(unit), np.arange(units)) and np.all(given != 0):  # one lane a unit: both hold
             row, out = (1 / given, given) if row is None else (given, 1 / given)
+        named, row, out = (each if each is None else np.tile(each.repeat(block), runs) for each in (unit, row, out))
         unit = ((np.arange(runs)[:, None, None] * units + unit[:, None]) * block + np.arange(block)).reshape(-1)
-        row, out = (each if each is None else np.tile(each.repeat(block), runs) for each in (row, out))
         require(sum(told["wide"].values()) == len(unit) and min(told["wide"].values()) > 0 > told["axis"])
-        return cls(told["wide"], told["axis"], units * runs * block, unit, row, out, (told["lanes"], runs, block))
+        table = told["lanes"], runs, block
+        return cls(told["wide"], told["axis"], units * runs * block, unit, row, out, table, named)
 
     def total(self, lanes: Any) -> Any:
         """The sum of out·lane of each unit, of (k, lanes)."""
@@ -118,18 +120,14 @@ class Graph:
                 known[name] = known[node.input[0]]
         return known
 
-    def signature(self) -> tuple[Any, ...]:
-        """What is neither a node nor a weight."""
-        m = self.model
-        return m.ir_version, self.inputs, list(m.graph.output), list(m.opset_import), list(m.functions)
 
-    def digest(self) -> str:
-        """The SHA-256 of the initializers: name, type, shape and bytes of each, in order."""
-        made = hashlib.sha256()
-        for name, tensor in self.stored.items():
-            made.update(f"{name} {tensor.data_type} {list(tensor.dims)} {list(tensor.string_data)} ".encode())
-            made.update(b"" if tensor.string_data else tensor.raw_data or to_array(tensor).tobytes())
-        return made.hexdigest()
+def digest(model: onnx.ModelProto) -> str:
+    """The SHA-256 of the initializers: name, type, shape and bytes of each, in order."""
+    made = hashlib.sha256()
+    for tensor in model.graph.initializer:
+        made.update(f"{tensor.name} {tensor.data_type} {list(tensor.dims)} {list(tensor.string_data)} ".encode())
+        made.update(b"" if tensor.string_data else tensor.raw_data or to_array(tensor).tobytes())
+    return made.hexdigest()
 
 
 def reads(node: onnx.NodeProto) -> set[str]:
@@ -268,39 +266,39 @@ def region(graph: Graph, part: dict[str, Any], start: dict[str, Any], axis: int)
     return over, np.stack([unit, *(np.where(each >= 0, each * up, -each * down) for each in f)]), worst
 
 
-def ray(unit: Any, row: Any, axis: int, rank: int) -> Any:
+def ray(lanes: Any, axis: int, rank: int) -> Any:
     """What a region starts from: lanes along an axis, each row·z of its unit."""
-    lanes = np.array([unit, unit * 0 + 1, unit * 0 - 1, row, -row], object)
-    return lanes.reshape(5, *(len(unit) if number == axis else 1 for number in range(-rank, 0)))
+    (unit, row), one = lanes, np.ones(len(lanes[0]), object)
+    return np.array([unit, one, -one, row, -row]).reshape(5, *(len(unit) if n == axis else 1 for n in range(-rank, 0)))
 
 
-class Verifier:
-    """A certificate and its models: every node that is not the same in both is of a site, or of a layer."""
+class Proof:
+    """A certificate replayed on its models: every node that is not the same in both is of a site, or of a layer.
 
-    def __init__(self, certificate: dict[str, Any], before: onnx.ModelProto, after: onnx.ModelProto) -> None:
-        require(certificate["format"] == FORMAT, f"the format is not '{FORMAT}'")
-        self.told, self.graphs = certificate, {"in": Graph(before), "out": Graph(after)}
-        self.sides = ("in", "out") if certificate["narrow"] == "in" else ("out", "in")
-        self.narrow, self.wide = (self.graphs[side] for side in self.sides)
-        self.lanes = {name: Lanes.read(each, certificate["lanes"]) for name, each in certificate["tensors"].items()}
-        self.off = {"in": 0, "out": 0}
+    Attributes:
+        off: By how many ulp the weights of each side are off at most.
+    """
 
-    def measure(self, limits: dict[str, int]) -> dict[str, int]:
-        """By how many ulp the weights of each side are off at most, where all else holds and none is off by more."""
-        self.limits, sites, layers = limits, self.told["sites"], self.told["layers"]
+    def __init__(self, told: dict[str, Any], before: onnx.ModelProto, after: onnx.ModelProto) -> None:
+        require(told["format"] == FORMAT, f"the format is not '{FORMAT}'")
+        self.sides, sites, layers = ("in", "out")[:: 1 if told["narrow"] == "in" else -1], told["sites"], told["layers"]
+        graphs = {"in": Graph(before), "out": Graph(after)}
+        self.narrow, self.wide = (graphs[side] for side in self.sides)
+        self.limits, self.off = {side: min(told[side]["k"], MOST) for side in self.sides}, {"in": 0, "out": 0}
+        self.lanes = {name: Lanes.read(each, told["lanes"]) for name, each in told["tensors"].items()}
         made = {*(site[self.sides[0]]["y"][0] for site in sites), *(layer["narrow"] for layer in layers)}
         require(self.lanes.keys() <= made, "what nothing makes is called lanes")
-        used = [{name for site in sites for name in site[side]["nodes"]} for side in self.sides]
-        used[0].update(layer["narrow"] for layer in layers)
-        used[1].update(name for layer in layers for name in layer["wide"])
-        self.same = self._same(used[0], used[1], made - self.lanes.keys())
+        ours, theirs = ({name for site in sites for name in site[side]["nodes"]} for side in self.sides)
+        ours.update(layer["narrow"] for layer in layers)
+        theirs.update(name for layer in layers for name in layer["wide"])
+        self.same = self._same(ours, theirs, made - self.lanes.keys())
         for each in (*sites, *layers):
-            what = f"site '{each['site']}'" if "site" in each else f"node '{each['narrow']}'"
+            rule = self._site if "site" in each else self._layer
             try:
-                self._site(each) if "site" in each else self._layer(each)
+                rule(each)
             except Failed as failed:
+                what = f"site '{each['site']}'" if "site" in each else f"node '{each['narrow']}'"
                 raise Failed(f"{what}: {failed}") from None
-        return self.off
 
     def _same(self, ours: set[str], theirs: set[str], made: set[str]) -> set[str]:
         """The tensors that are the same in both models. All that no site and no layer names has to be."""
@@ -317,9 +315,13 @@ class Verifier:
         for name, node in other.nodes.items():
             known = name in theirs or name in other.values or (node == one.nodes.get(name) and name not in ours)
             require(known, f"node '{name}' {text} []")
-        require(one.signature() == other.signature(), "the inputs, outputs, opsets or functions are not the same")
+        for field in ("ir_version", "opset_import", "functions"):
+            require(
+                getattr(one.model, field) == getattr(other.model, field), f"'{field}' is not the same in both models"
+            )
+        a, b = ((graph.inputs, list(graph.model.graph.output)) for graph in (one, other))
         changed = sorted({value.name for value in one.model.graph.output} - same)
-        require(not changed, f"outputs changed: {changed}")
+        require(a == b and not changed, f"inputs or outputs are not the same: {changed}")
         return same
 
     def _read(self, narrow: str, wide: list[str]) -> Any:
@@ -335,24 +337,22 @@ class Verifier:
 
     def _site(self, site: dict[str, Any]) -> None:
         (narrow, wide), units, axis = (site[side] for side in self.sides), site["units"], site["axis"]
-        (x,), (y,), start = narrow["x"], narrow["y"], [np.arange(units), np.ones(units, object)]
+        (x,), (y,), start = narrow["x"], narrow["y"], (np.arange(units), np.ones(units, object))
         before, behind, shape = self._read(x, wide["x"]), self.lanes.get(y), self.narrow.shapes[x]
         require(y in narrow["nodes"] and wide["y"] == (list(behind.wide) if behind else [y]))
         require(all((each.axis, each.units) == (axis, units) for each in (before, behind) if each))
         require(units in (1, shape[axis]), "its units are not as many as told")
-        windows, real, k = region(self.narrow, narrow, {x: ray(start[0], start[1], axis, len(shape))}, axis)
+        lanes, cuts = (before[3:5], [*np.cumsum([*before.wide.values()])[:-1]]) if before else (start, [])
+        made = region(self.narrow, narrow, {x: ray(start, axis, len(shape))}, axis)
+        known = dict(zip(wide["x"], np.split(ray(lanes, axis, len(shape)), cuts, axis), strict=True))
+        (windows, real, k), (others, lane, off) = made, region(self.wide, wide, known, axis)
         self._within(self.sides[0], k, "a constant")
-        unit, row = (before.unit, before.row) if before else start
-        lanes = ray(unit, row, axis, len(shape))
-        cuts: Any = np.cumsum(list(before.wide.values()))[:-1] if before else []
-        others, lane, k = region(self.wide, wide, dict(zip(wide["x"], np.split(lanes, cuts, axis), strict=True)), axis)
-        self._within(self.sides[1], k, "a constant")
+        self._within(self.sides[1], off, "a constant")
         require(windows == others, "the maximum is over other windows")
         if behind:
             of_units = real.size == 3 * units and np.array_equal(lane[0].flat, behind.unit)
             require(of_units, "its lanes are of other units than told")
-            real, lane = real.reshape(3, -1)[1:], lane.reshape(3, -1)[1:]
-            sums = behind.out is not None
+            real, lane, sums = real.reshape(3, -1)[1:], lane.reshape(3, -1)[1:], behind.out is not None
             unlike = behind.total(lane) != real if sums else lane != behind.row * real[:, behind.unit]
             apart = np.flatnonzero(np.any(unlike, axis=0))
             apart = apart if sums else behind.unit[apart]
@@ -372,13 +372,11 @@ class Verifier:
         adds = [node for node in others if kind(node) != op]
         for node in parts:
             require(attributes(node) == extra and len(node.output) == 1, f"'{node.output[0]}' has other attributes")
-        added = all(kind(node) == "Add" and not node.attribute for node in adds)
         ends, total = [node.output[0] for node in parts], Counter(name for node in adds for name in node.input)
-        sums = not adds or total == Counter([*ends, *(node.output[0] for node in adds[:-1])])
+        sums = all(kind(node) == "Add" and not node.attribute for node in adds)
+        sums &= not adds or total == Counter([*ends, *(node.output[0] for node in adds[:-1])])
         ends, made = [adds[-1].output[0]] if adds else ends, self.lanes.get(y)
-        require(
-            added and sums and ends == (list(made.wide) if made else [y]), f"it becomes another op, or makes {ends}"
-        )
+        require(sums and ends == (list(made.wide) if made else [y]), f"it becomes another op, or makes {ends}")
         if op in LINEAR:
             self._linear(one, parts, made, [0, 1] if adds else [1, 0])
         else:
@@ -407,12 +405,8 @@ class Verifier:
                 require(np.all(unit[r] // rows == home) and np.all(source[c] // columns == home), "it mixes its groups")
                 real = weights[home][np.ix_(unit[r] - home * rows, source[c] - home * columns)]
                 k, m, n = ulps(each, real, row[r], out[c])
-                where, (_, runs, block) = (
-                    (unit[r[m]], made.table) if made else (source[c[n]], read.table if read else ONES)
-                )
-                self._within(
-                    self.sides[1], k, f"a weight of unit {where // block % (sizes[int(not made)] // runs // block)}"
-                )
+                where = made.named[r[m]] if made else read.named[c[n]] if read else m
+                self._within(self.sides[1], k, f"a weight of unit {where}")
                 seen[r] += len(c)
             r = slice(first[0], first[0] + part.shape[0] * part.shape[1])
             require(len(theirs) < 3 or not np.any(bias[r]), "a bias is added twice")
@@ -431,9 +425,8 @@ class Verifier:
         """Lanes go where units go, and each by itself."""
         op, extra, text = kind(one), attributes(one), f"{kind(one)} does not keep units apart"
         pairs = dict(enumerate(zip(one.input, other.input, strict=True)))
-        values = {
-            n: (self.narrow.values[a], self.wide.values[b]) for n, (a, b) in pairs.items() if a in self.narrow.values
-        }
+        graphs = self.narrow.values, self.wide.values
+        values = {n: (graphs[0][a], graphs[1][b]) for n, (a, b) in pairs.items() if a in graphs[0]}
         x = [pair for n, pair in pairs.items() if n not in values and pair != ("", "")]
         read, *more = (self._read(a, [b]) for a, b in x)
         require(all((each.axis, each.table) == (read.axis, read.table) for each in more) and "broadcast" not in extra)
@@ -478,19 +471,17 @@ def verify(certificate: dict[str, Any], before: onnx.ModelProto, after: onnx.Mod
         Failed: It does not; the message names the site, the node or the unit.
     """
     try:
-        verifier = Verifier(certificate, before, after)
-        limits = {side: min(int(certificate[side]["k"]), MOST) for side in ("in", "out")}
-        found = {side: graph.digest() for side, graph in verifier.graphs.items()}
-        stated = {side: certificate[side]["weights"] for side in found}
-        swapped = found["in"] != found["out"] and (found["in"], found["out"]) == (stated["out"], stated["in"])
-        require(not swapped, "the two models are swapped")
-        for side, k in verifier.measure(limits).items():
+        found = [digest(model) for model in (before, after)]
+        stated = [certificate[side]["weights"] for side in ("in", "out")]
+        require(found[0] == found[1] or found != stated[::-1], "the two models are swapped")
+        off = Proof(certificate, before, after).off
+        for (side, k), weights, hashed in zip(off.items(), found, stated, strict=True):
             text = f"the worst weight of '{side}' is within {k} ulp, and the certificate says {certificate[side]['k']}"
             require(k == certificate[side]["k"], text)
-            require(found[side] == stated[side], f"the weights of '{side}' are not those that the certificate is for")
+            require(weights == hashed, f"the weights of '{side}' are not those that the certificate is for")
     except (*BROKEN, InferenceError) as error:
         raise Failed(f"the certificate is not well-formed: {type(error).__name__} {error}") from error
-    return f"within {max(limits.values())} ulp" if any(limits.values()) else "exact"
+    return f"within {max(off.values())} ulp" if any(off.values()) else "exact"
 
 
 def main(arguments: list[str]) -> int:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..errors import NotMet
 from ..graph.draft import Draft
 from ..passes.plan import Plan
-from .verify import FORMAT, LINEAR, MOST, Failed, Graph, Verifier, fractions, matrix, ray, region, ulps
+from .verify import FORMAT, LINEAR, MOST, Failed, Graph, Proof, digest, fractions, matrix, ray, region, ulps
 
 STATEMENT = (
     "There is a network of real weights E, given by this certificate, that computes the same real function in its wide "
@@ -214,7 +214,7 @@ class _Certificate:
         else:
             axis, units = -1, 1
         one = np.arange(units), np.array([Fraction(1)]).repeat(units)
-        _, real, _ = region(self.narrow, parts[0], {first: ray(*one, axis, rank)}, axis)
+        _, real, _ = region(self.narrow, parts[0], {first: ray(one, axis, rank)}, axis)
         start = one
         if before is not None:
             table = self.tables[before["lanes"]]
@@ -227,7 +227,7 @@ class _Certificate:
             )
             start = np.array(table["unit"]), row
         cuts: Any = np.cumsum(list(before["wide"].values()))[:-1] if before else []
-        known = dict(zip(ends[0], np.split(ray(*start, axis, rank), cuts, axis), strict=True))
+        known = dict(zip(ends[0], np.split(ray(start, axis, rank), cuts, axis), strict=True))
         slopes = (-real[2] * Fraction(1)).reshape(-1)
         several = [slopes, *(slopes[unit] for unit in np.split(start[0], cuts) if len(cuts))]
         for given in _choices(self.wide, parts[1], several, start):
@@ -261,13 +261,13 @@ class _Certificate:
                 "format": FORMAT,
                 "states": STATEMENT,
                 "narrow": self.sides[0],
-                **{side: {"weights": graph.digest(), "k": MOST} for side, graph in self.graphs.items()},
+                **{side: {"weights": digest(graph.model), "k": MOST} for side, graph in self.graphs.items()},
                 "lanes": [self.tables[number] for number in used],
                 "tensors": self.tensors,
                 "sites": self.sites,
                 "layers": layers,
             }
-            off = Verifier(certificate, *self.models).measure({"in": MOST, "out": MOST})
+            off = Proof(certificate, *self.models).off
         except (Failed, KeyError) as failed:
             raise NotMet(f"no certificate of {forms}: {failed}", todo="choose other forms, or leave it out") from None
         for side, k in off.items():
