@@ -22,15 +22,16 @@ from onnx.numpy_helper import to_array
 from onnx.reference import ReferenceEvaluator
 from onnx.shape_inference import InferenceError, infer_shapes
 
-FORMAT, MOST, ONE = "onnx-prelu certificate 1", 1024, np.array([Fraction(1)])
+FORMAT, MOST, ONE, OURS = "onnx-prelu certificate 1", 1024, np.array([Fraction(1)]), ("", "ai.onnx")
 TYPES = {"float16": (11, -14), "bfloat16": (8, -126), "float32": (24, -126), "float64": (53, -1022)}
 FOLDED = {"Cast", "CastLike", "Concat", "Constant", "ConstantOfShape", "DequantizeLinear", "Expand", "Flatten"}
 FOLDED |= {"Identity", "Mul", "Neg", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
 LINEAR = ("Gemm", "MatMul", "Conv", "ConvTranspose")
+MOVING = {"Concat", "Reshape", "MaxPool", *LINEAR}
 BENT: dict[str, Any] = {"Abs": np.abs, "Identity": np.positive, "Neg": np.negative, "Relu": lambda v: np.maximum(v, 0)}
 BENT |= dict.fromkeys(("PRelu", "LeakyRelu"), lambda v, slope: np.where(v >= 0, v, slope * v))
 PAIRED = {"Add": np.add, "Sub": np.subtract, "Max": np.maximum, "Min": np.minimum, "Mul": np.multiply}
-BROKEN = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError)
+BROKEN = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError, InferenceError)
 fractions = np.vectorize(lambda v: Fraction(v if isinstance(v, str) else float(v)), otypes=[object])
 
 
@@ -63,7 +64,11 @@ class Lanes(NamedTuple):
         units, unit = table["units"], np.array(table["unit"], int)
         row, out = (fractions(np.array(table[key], object)) if key in table else None for key in ("row", "out"))
         given: Any = row if out is None else out
-        require(unit.shape == given.shape and np.all((unit >= 0) & (unit < units)) and (row is None or out is None))
+        require(
+            unit.shape == given.shape == (unit.size,)
+            and np.all((unit >= 0) & (unit < units))
+            and (row is None or out is None)
+        )
         if np.array_equal(np.sort(unit), np.arange(units)) and np.all(given != 0):  # one lane a unit: both hold
             row, out = (1 / given, given) if row is None else (given, 1 / given)
         named, row, out = (each if each is None else np.tile(each.repeat(block), runs) for each in (unit, row, out))
@@ -86,7 +91,8 @@ class Graph:
         self.model, self.stored = model, {tensor.name: tensor for tensor in model.graph.initializer}
         self.inputs = [v for v in model.graph.input if model.ir_version > 3 or v.name not in self.stored]
         self.nodes = {next(filter(None, node.output), ""): node for node in model.graph.node}
-        require(all(each.version >= 7 for each in model.opset_import if each.domain in ("", "ai.onnx")))
+        require(all(each.version >= 7 for each in model.opset_import if each.domain in OURS), "its opset is below 7")
+        require(all(each.domain not in OURS for each in model.functions), "a function is named like an op")
         known = {"", *(value.name for value in self.inputs), *self.stored}
         self.values = {name: to_array(self.stored[name]) for name in self.stored.keys() - {v.name for v in self.inputs}}
         for name, node in self.nodes.items():
@@ -142,7 +148,7 @@ def reads(node: onnx.NodeProto) -> set[str]:
 
 def kind(node: onnx.NodeProto) -> str:
     """A node's op, with its domain where that is not ONNX's own."""
-    return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
+    return node.op_type if node.domain in OURS else f"{node.domain}.{node.op_type}"
 
 
 def attributes(node: onnx.NodeProto) -> dict[str, Any]:
@@ -204,8 +210,17 @@ def elements(dims: list[Any], times: int = 1) -> Any:
 # ── sites: both sides are the same function of z, which its values at z = 1 and z = −1 settle ─────────────────────────
 
 
-def region(graph: Graph, part: dict[str, Any], start: dict[str, Any], axis: int) -> tuple[str, Any, int]:
-    """Over which windows y is a maximum; (3, …) the unit of each lane, and its values at z = ±1; the worst ulp.
+class Region(NamedTuple):
+    """What a site is of z: over which windows a maximum, its lanes, how many are in each tensor, the worst ulp."""
+
+    windows: str
+    lanes: Any
+    sizes: list[int]
+    off: int
+
+
+def region(graph: Graph, part: dict[str, Any], start: dict[str, Any], axis: int) -> Region:
+    """What a site makes of z; its lanes are (3, …): the unit of each, and its values at z = 1 and z = −1.
 
     A tensor on the way is (5, …): the unit, f(1), f(−1), g(1), g(−1), where it is g(z), or g(MaxPool(f(z))).
     """
@@ -215,11 +230,16 @@ def region(graph: Graph, part: dict[str, Any], start: dict[str, Any], axis: int)
         read, values = [each for each in node.input if each], []
         at = [number for number, each in enumerate(read) if each in known]
         for each in read:
-            values.append(known[each][3:] if each in known else fractions(graph.values[each].astype(float)))
-            if each not in known and each in part.get("real", {}):
-                stored, real = graph.values[each].reshape(-1, 1, 1), fractions(np.array(part["real"][each], object))
-                worst = max(worst, ulps(stored, np.ones_like(stored), real)[0])
-                values[-1] = real.reshape(values[-1].shape)
+            if each in known:
+                values.append(known[each][3:])
+                continue
+            stored = graph.values[each]
+            require(op == "Reshape" or stored.dtype.name in TYPES, f"'{each}' is of a type that is not covered")
+            values.append(np.asarray(fractions(stored.astype(float)), object))
+            if each in part.get("real", {}):  # what it is the rounding of
+                real = fractions(np.array(part["real"][each], object))
+                worst = max(worst, ulps(stored.reshape(-1, 1, 1), np.ones_like(stored).reshape(-1, 1, 1), real)[0])
+                values[-1] = real.reshape(stored.shape)
         z, (over,), text = [known[read[n]] for n in at], {windows[read[n]] for n in at}, f"{op} in '{name}' mixes units"
         alone = all(each.size == 5 * each.shape[axis] for each in z)  # nothing changes along other axes than the units'
         require(node.output[0] == name and (over != "halves" or op == "Reshape") and (alone or op not in LINEAR), text)
@@ -228,13 +248,12 @@ def region(graph: Graph, part: dict[str, Any], start: dict[str, Any], axis: int)
             over, known[name] = repr(sorted(extra.items())), np.concatenate([z[0][:1], z[0][3:], z[0][1:3]])
         elif op == "Concat":
             place = extra["axis"] - (len(graph.shapes[part["x"][0]]) if extra["axis"] >= 0 else 0)
-            require(alone and len(z) == len(read) and place in (axis, axis + 1) and place < 0, text)
+            require(alone and len(z) == len(read) and (place == axis or (place == axis + 1 < 0 and not over)), text)
             over, known[name] = over if place == axis else "halves", np.concatenate(z, place)
         elif op == "Reshape":  # halves that were joined along the axis behind the units are counted as lanes
             target, size = list(map(int, graph.values[read[1]])), 2 * z[0].shape[axis]
-            require(
-                over == "halves" and len(target) == len(graph.shapes[part["x"][0]]) and target.pop(axis) == size, text
-            )
+            fits = len(target) == len(graph.shapes[part["x"][0]]) and target.pop(axis) == size
+            require(over == "halves" and fits, text)
             require(not any(np.delete(target, axis + 1)) and not extra.get("allowzero"), text)
             over, known[name] = "", z[0].reshape(5, *(size if n == axis else 1 for n in range(-rank, 0)))
         elif op in LINEAR:
@@ -256,14 +275,15 @@ def region(graph: Graph, part: dict[str, Any], start: dict[str, Any], axis: int)
             zeros = not any(np.any(value != 0) for value in constants)
             straight = at == [0] if op in BENT else len(z) == 1 if op == "Mul" else zeros
             require(straight and all(np.all(z[0][:3] == each[:3]) for each in z) and "broadcast" not in extra, text)
-            require(all(value.ndim <= rank for value in constants), text)
+            require(len(values) <= 2 and all(value.ndim <= rank for value in constants), text)
             made = np.asarray((BENT | PAIRED)[op](*values))
             known[name] = np.concatenate([np.broadcast_to(z[0][:3], (3, *made.shape[1:])), made])
         windows[name] = over
-    (over,) = {windows[each] for each in part["y"]}
-    unit, *f, up, down = np.concatenate([known[each] for each in part["y"]], axis)
+    (over,), ends = {windows[each] for each in part["y"]}, [known[each] for each in part["y"]]
+    unit, *f, up, down = np.concatenate(ends, axis)
     require(not over or (over != "halves" and np.all(up >= 0) and np.all(down <= 0)), "a maximum does not keep order")
-    return over, np.stack([unit, *(np.where(each >= 0, each * up, -each * down) for each in f)]), worst
+    made = np.stack([unit, *(np.where(each >= 0, each * up, -each * down) for each in f)])
+    return Region(over, made, [each.shape[axis] for each in ends], worst)
 
 
 def ray(lanes: Any, axis: int, rank: int) -> Any:
@@ -296,9 +316,10 @@ class Proof:
             rule = self._site if "site" in each else self._layer
             try:
                 rule(each)
-            except Failed as failed:
+            except (Failed, *BROKEN) as failed:
                 what = f"site '{each['site']}'" if "site" in each else f"node '{each['narrow']}'"
-                raise Failed(f"{what}: {failed}") from None
+                text = failed if isinstance(failed, Failed) else f"{type(failed).__name__} {failed}"
+                raise Failed(f"{what}: {text}") from None
 
     def _same(self, ours: set[str], theirs: set[str], made: set[str]) -> set[str]:
         """The tensors that are the same in both models. All that no site and no layer names has to be."""
@@ -341,16 +362,21 @@ class Proof:
         before, behind, shape = self._read(x, wide["x"]), self.lanes.get(y), self.narrow.shapes[x]
         require(y in narrow["nodes"] and wide["y"] == (list(behind.wide) if behind else [y]))
         require(all((each.axis, each.units) == (axis, units) for each in (before, behind) if each))
-        require(units in (1, shape[axis]), "its units are not as many as told")
-        lanes, cuts = (before[3:5], [*np.cumsum([*before.wide.values()])[:-1]]) if before else (start, [])
         made = region(self.narrow, narrow, {x: ray(start, axis, len(shape))}, axis)
+        lanes, cuts = (before[3:5], [*np.cumsum([*before.wide.values()])[:-1]]) if before else (start, [])
         known = dict(zip(wide["x"], np.split(ray(lanes, axis, len(shape)), cuts, axis), strict=True))
-        (windows, real, k), (others, lane, off) = made, region(self.wide, wide, known, axis)
-        self._within(self.sides[0], k, "a constant")
-        self._within(self.sides[1], off, "a constant")
-        require(windows == others, "the maximum is over other windows")
+        other = region(self.wide, wide, known, axis)
+        for side, each, graph, part in zip(
+            self.sides, (made, other), (self.narrow, self.wide), (narrow, wide), strict=True
+        ):
+            self._within(side, each.off, "a constant")
+            moves = MOVING.intersection(kind(graph.nodes[name]) for name in part["nodes"])
+            require(units == shape[axis] or (units == 1 and not moves), "its units are not as many as told")
+        require(made.windows == other.windows, "the maximum is over other windows")
+        real, lane = made.lanes, other.lanes
         if behind:
             of_units = real.size == 3 * units and np.array_equal(lane[0].flat, behind.unit)
+            of_units &= other.sizes == list(behind.wide.values())
             require(of_units, "its lanes are of other units than told")
             real, lane, sums = real.reshape(3, -1)[1:], lane.reshape(3, -1)[1:], behind.out is not None
             unlike = behind.total(lane) != real if sums else lane != behind.row * real[:, behind.unit]
@@ -411,6 +437,8 @@ class Proof:
             r = slice(first[0], first[0] + part.shape[0] * part.shape[1])
             require(len(theirs) < 3 or not np.any(bias[r]), "a bias is added twice")
             bias[r] = line(theirs[2], -1, len(bias[r])) if len(theirs) > 2 else bias[r]
+            told = made is None or along[1] or made.wide[node.output[0]] == len(part) * part.shape[1]
+            require(told, f"'{node.output[0]}' has other lanes than told")
             first += np.array(part.shape[1:3]) * len(part) * along
         whole = np.array_equal(seen, np.bincount(source // columns, minlength=groups)[unit // rows])
         require(whole, "lanes are left out")
@@ -438,8 +466,9 @@ class Proof:
             require(made.table[0] == read.table[0] and not a + b)
             for graph, name, end in zip((self.narrow, self.wide), x[0], (one.output[0], other.output[0]), strict=True):
                 old, new = graph.shapes[name], graph.shapes[end]
-                outer = elements(old[:at]), elements(new[: len(new) + axis], runs)
-                inner = elements(old[at + 1 :]), elements(new[len(new) + axis + 1 :], block)
+                here, there = len(old) + read.axis, len(new) + axis
+                outer = elements(old[:here]), elements(new[:there], runs)
+                inner = elements(old[here + 1 :]), elements(new[there + 1 :], block)
                 require(any(a == b is not None for a, b in (outer, inner)), text)
         elif op == "Transpose":
             axis = list(extra.get("perm", range(rank)[::-1])).index(at) - rank
@@ -479,7 +508,7 @@ def verify(certificate: dict[str, Any], before: onnx.ModelProto, after: onnx.Mod
             text = f"the worst weight of '{side}' is within {k} ulp, and the certificate says {certificate[side]['k']}"
             require(k == certificate[side]["k"], text)
             require(weights == hashed, f"the weights of '{side}' are not those that the certificate is for")
-    except (*BROKEN, InferenceError) as error:
+    except BROKEN as error:
         raise Failed(f"the certificate is not well-formed: {type(error).__name__} {error}") from error
     return f"within {max(off.values())} ulp" if any(off.values()) else "exact"
 

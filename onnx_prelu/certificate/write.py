@@ -214,7 +214,7 @@ class _Certificate:
         else:
             axis, units = -1, 1
         one = np.arange(units), np.array([Fraction(1)]).repeat(units)
-        _, real, _ = region(self.narrow, parts[0], {first: ray(one, axis, rank)}, axis)
+        real = region(self.narrow, parts[0], {first: ray(one, axis, rank)}, axis).lanes
         start = one
         if before is not None:
             table = self.tables[before["lanes"]]
@@ -232,7 +232,7 @@ class _Certificate:
         several = [slopes, *(slopes[unit] for unit in np.split(start[0], cuts) if len(cuts))]
         for given in _choices(self.wide, parts[1], several, start):
             parts[1]["real"] = {name: _numbers(values) for name, values in given.items()}
-            _, value, _ = region(self.wide, parts[1], known, axis)
+            value = region(self.wide, parts[1], known, axis).lanes
             if behind is not None and (outs := _outs(value, real, units)) is not None:
                 table = self.tables[behind["lanes"]]
                 table |= {"unit": [int(unit) for unit in value[0].flat], "out": _numbers(outs)}

@@ -4,10 +4,12 @@ import json
 
 import numpy as np
 import onnx
-from onnx import helper
+import pytest
+from onnx import helper, numpy_helper
 from onnx.numpy_helper import from_array
 
 import onnx_prelu
+from onnx_prelu.certificate.verify import Failed, digest, verify
 
 RNG = np.random.default_rng(5)
 WIDE = ("split", "concat", "tied", "split-step")
@@ -143,3 +145,31 @@ MODELS = {
     "pooled": pooled(),
     "padded": pooled(28),
 }
+
+
+def resealed(made, before, after):
+    """The certificate with the hashes of these models: what fails now does not fail for its hash."""
+    digests = {side: {**made[side], "weights": digest(each)} for side, each in (("in", before), ("out", after))}
+    return {**made, **digests}
+
+
+def fails(made, before, after):
+    with pytest.raises(Failed) as caught:
+        verify(made, before, after)
+    return str(caught.value)
+
+
+def node(proto, name):
+    return next(each for each in proto.graph.node if each.name == name)
+
+
+def weight(proto, reader, position):
+    """The initializer that a node reads."""
+    return next(tensor for tensor in proto.graph.initializer if tensor.name == node(proto, reader).input[position])
+
+
+def moved(tensor, index, ulp):
+    """Move one entry by so many ulp."""
+    values = numpy_helper.to_array(tensor).copy()
+    values[index] += ulp * np.spacing(np.abs(values[index]))
+    tensor.CopyFrom(from_array(values, tensor.name))

@@ -10,42 +10,14 @@ from onnx import helper, numpy_helper
 from onnx.numpy_helper import from_array
 from onnx.reference import ReferenceEvaluator
 
-from onnx_prelu.certificate.verify import BROKEN, Failed, Graph, InferenceError, digest, verify
-from tests.certificate.certified import MODELS, certified, convolutions, dense
+from onnx_prelu.certificate.verify import BROKEN, Failed, Graph, verify
+from tests.certificate.certified import MODELS, certified, convolutions, dense, fails, moved, node, resealed, weight
 from tests.counts import examples
 
 
 @pytest.fixture(scope="module")
 def split():
     return certified(dense(), form="split")
-
-
-def resealed(made, before, after):
-    """The certificate with the hashes of these models: what fails now does not fail for its hash."""
-    digests = {side: {**made[side], "weights": digest(each)} for side, each in (("in", before), ("out", after))}
-    return {**made, **digests}
-
-
-def fails(made, before, after):
-    with pytest.raises(Failed) as caught:
-        verify(made, before, after)
-    return str(caught.value)
-
-
-def node(proto, name):
-    return next(each for each in proto.graph.node if each.name == name)
-
-
-def weight(proto, reader, position):
-    """The initializer that a node reads."""
-    return next(tensor for tensor in proto.graph.initializer if tensor.name == node(proto, reader).input[position])
-
-
-def moved(tensor, index, ulp):
-    """Move one entry by so many ulp."""
-    values = numpy_helper.to_array(tensor).copy()
-    values[index] += ulp * np.spacing(np.abs(values[index]))
-    tensor.CopyFrom(from_array(values, tensor.name))
 
 
 # ── what is named ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -190,49 +162,6 @@ def test_a_tampered_certificate_is_named(split, tamper, named):
     assert named in fails(made, before, after)
 
 
-def test_a_site_of_no_node_proves_nothing(split):
-    """What a site makes is the same in both models only if something made it."""
-    _, before, after = copy.deepcopy(split)
-    moved(weight(after, "first", 1), (0, 0), 1000)
-    made = {"format": "onnx-prelu certificate 1", "narrow": "in", "lanes": [], "tensors": {}, "layers": []}
-    empty = {"x": ["out"], "y": ["out"], "nodes": []}
-    made |= {"sites": [{"site": "s", "axis": -1, "units": 1, "in": empty, "out": empty}]}
-    fails(resealed({**made, "in": {"k": 0}, "out": {"k": 0}}, before, after), before, after)
-
-
-def test_a_constant_does_not_reach_the_two_sides_of_zero():
-    """(2, C) next to (C,) is larger, and is no factor for z >= 0 and another for z < 0."""
-    before, after = (
-        helper.make_model(
-            helper.make_graph(
-                [each], "g", [helper.make_tensor_value_info("x", 1, [2])],
-                [helper.make_tensor_value_info("out", 1, None)], [from_array(values, "a")],
-            ),
-            opset_imports=[helper.make_opsetid("", 17)],
-        )
-        for each, values in (
-            (helper.make_node("PRelu", ["x", "a"], ["out"]), np.full(2, 0.5, np.float32)),
-            (helper.make_node("Mul", ["x", "a"], ["out"]), np.array([[1, 1], [0.5, 0.5]], np.float32)),
-        )
-    )  # fmt: skip
-    made = {"format": "onnx-prelu certificate 1", "narrow": "in", "lanes": [], "tensors": {}, "layers": []}
-    part = {"x": ["x"], "y": ["out"], "nodes": ["out"]}
-    made |= {"sites": [{"site": "s", "axis": -1, "units": 1, "in": part, "out": part}]}
-    fails(resealed({**made, "in": {"k": 0}, "out": {"k": 0}}, before, after), before, after)
-
-
-def test_the_default_of_an_input_is_compared():
-    def made_of(value):
-        proto = dense()
-        proto.graph.input.append(helper.make_tensor_value_info("w2", 1, [5, 2]))
-        moved(weight(proto, "third", 1), (0, 0), value)
-        return proto
-
-    certificate, before, after = certified(made_of(0), form="mirror")
-    moved(weight(after, "third", 1), (0, 0), 1000)
-    assert "reads what changed: ['w2']" in fails(resealed(certificate, before, after), before, after)
-
-
 # ── no tampering is accepted that changes what is computed ────────────────────────────────────────────────────────
 
 PAIRS = [
@@ -319,7 +248,7 @@ def sealable(*protos):
     try:
         for each in protos:
             Graph(each)
-    except (Failed, InferenceError, *BROKEN):
+    except (Failed, *BROKEN):
         return False
     return True
 
