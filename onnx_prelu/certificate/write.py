@@ -15,6 +15,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from ..algebra.lanes import Lanes
+from ..algebra.reduction import Reduced
 from ..errors import NotMet
 from ..graph.draft import Draft
 from ..passes.plan import Plan
@@ -98,6 +100,9 @@ class _Certificate:
             raise Failed("it stands inside of a body or a function")
         if plan.form in ("comp", "ext0"):
             raise Failed("it merges what stands around it into other layers")
+        gone = plan.reduced
+        if gone is not None and (gone.merged or gone.dropped or len(gone.constant)):
+            raise Failed("units were merged, dropped or moved to the bias behind")
         x, y = plan.activation
         if plan.form in POOLED:
             (y,) = (node.outputs[0] for node in plan.before if node.op == "MaxPool")
@@ -130,8 +135,8 @@ class _Certificate:
         folds, moved = plan.form == "fold", any(node.op in ("Flatten", "Reshape") for node in plan.between)
         units = len(plan.lanes) if folds else int(plan.lanes.unit.max()) + 1
         index, factor = plan.lanes.unit, plan.lanes.row
-        if folds and plan.seam is not None:
-            index, factor = plan.seam.into_before.index, _short(plan.seam.into_before.factor)
+        if plan.reduced is not None:
+            index, factor = _taken(plan.lanes, plan.reduced)
         first = len(self.tables)
         self.tables += [{"units": units, "unit": index.tolist(), "row": factor}, {"units": units}]
         for widened in plan.edit.widened:
@@ -299,6 +304,14 @@ def _between(graph: Graph, start: list[str], ends: list[str]) -> Iterator[str]:
         found.add(name)
         waiting.extend(each for each in graph.nodes[name].input if each)
     yield from (name for name in graph.nodes if name in found)
+
+
+def _taken(lanes: Lanes, reduced: Reduced) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Of which lane each unit of a folded layer is a multiple, and of which one: of itself, or of its pair."""
+    stay = {int(unit): lane for lane, unit in enumerate(lanes.unit)}
+    pairs = {int(reduced.direction[unit]): lane for lane, unit in enumerate(lanes.unit)}
+    index = np.array([stay.get(unit, pairs[int(way)]) for unit, way in enumerate(reduced.direction)])
+    return index, _short(reduced.scale / (lanes.row * reduced.scale[lanes.unit])[index])
 
 
 def _short(factor: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -102,6 +102,28 @@ def test_a_form_that_is_not_covered_is_refused_by_site_and_name(form, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.onnx"]
 
 
+def relus(rows, columns):
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["z"]), helper.make_node("Relu", ["z"], ["y"], "act"),
+             helper.make_node("MatMul", ["y", "v"], ["out"])]  # fmt: skip
+    return model(nodes, [2, 3], {"w": np.stack(rows, axis=1), "v": np.stack(columns)})
+
+
+def test_a_fold_beside_units_that_stay_is_covered():
+    """One pair, scaled; one unit alone; two sides of one direction that are no pair."""
+    (a, b, c), (u, v, w, t) = drawn(3, 3), drawn(4, 2)
+    before = relus([a, b, c, -2 * a, -c], [u, v, w, -np.float32(0.125) * u, t])
+    made, _, after = certified(before, to="prelu")
+    assert made["sites"][0]["form"] == "fold"
+    assert len(made["lanes"][0]["unit"]) == 5
+    assert verify(made, before, after) == "exact"
+
+
+@pytest.mark.parametrize("rows", [lambda a, b: [a, b, 2 * a], lambda a, b: [a, b, 0 * a]])
+def test_merged_and_constant_units_are_refused_by_name(rows):
+    with pytest.raises(onnx_prelu.NotMet, match=r"'act': .*merged, dropped or moved to the bias"):
+        certified(relus(rows(*drawn(2, 3)), drawn(3, 2)), to="prelu")
+
+
 def test_what_would_change_the_model_first_is_refused():
     with pytest.raises(onnx_prelu.BadUsage, match="certificate"):
         onnx_prelu.rewrite(dense(), to="relu", certificate=True, freeze=True)
