@@ -100,6 +100,8 @@ class _Certificate:
             raise Failed("it stands inside of a body or a function")
         if plan.form in ("comp", "ext0"):
             raise Failed("it merges what stands around it into other layers")
+        if plan.proven:
+            raise Failed("it is right only for values that the inputs can bring about")
         gone = plan.reduced
         if gone is not None and (gone.merged or gone.dropped or len(gone.constant)):
             raise Failed("units were merged, dropped or moved to the bias behind")
