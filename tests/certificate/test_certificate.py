@@ -124,6 +124,13 @@ def test_merged_and_constant_units_are_refused_by_name(rows):
         certified(relus(rows(*drawn(2, 3)), drawn(3, 2)), to="prelu")
 
 
+def test_what_only_holds_for_some_inputs_is_refused():
+    """The unit that is dead where x is in [0, 1] goes, and no lanes say why."""
+    before = relus([-np.ones(3, np.float32), *drawn(2, 3)], drawn(3, 2))
+    with pytest.raises(onnx_prelu.NotMet, match=r"'act': .*values that the inputs can bring about"):
+        certified(before, to="prelu", input_range={"x": (0.5, 1)})
+
+
 def test_what_would_change_the_model_first_is_refused():
     with pytest.raises(onnx_prelu.BadUsage, match="certificate"):
         onnx_prelu.rewrite(dense(), to="relu", certificate=True, freeze=True)
