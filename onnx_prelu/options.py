@@ -351,20 +351,6 @@ for_int8 = together(
     ),
     option(FAST, "--quantized-out", type=FILE, metavar="FILE.onnx", help="For int8, write the quantized model there."),
 )
-write_certificate = option(
-    CHECK,
-    "--certificate",
-    type=FILE,
-    metavar="FILE.json",
-    help="Write a certificate that anyone can replay from the two models alone. A form that it lacks is refused.",
-)
-read_certificate = option(
-    CHECK,
-    "--certificate",
-    type=FILE,
-    metavar="FILE.json",
-    help="Run nothing: say whether this certificate, of rewrite --certificate, holds of A and B.",
-)
 no_bench = option(MEASURE, "--no-bench", is_flag=True, help="Do not measure latency.")
 also_bench = option(MEASURE, "--bench", is_flag=True, help="Measure latency too.")
 

@@ -186,7 +186,6 @@ def test_all_options_of_rewrite(folder, answer):
         "tune": False, "budget": 7.0, "layout": False, "exact": True, "max_growth": 1.5, "plan": Path("plan.json"),
         "purpose": "int8", "min_sqnr": 30.0, "quantized_out": Path("int8.onnx"), "certificate": False,
         "input_range": {"x:0": (-1.0, 2.5)}, "seeds": 4, "check_budget": 9.0, "save_failing": Path("bad"),
-        "prove": None,
     }  # fmt: skip
 
 
