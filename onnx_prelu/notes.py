@@ -33,7 +33,8 @@ def of_rewrite(
     if result is repaired.model:
         asked = "--for int8" if report.to == "int8" else f"--to {report.to}" if target is None else target.name
         same = "the input with its slopes repaired" if repaired.notes else "the input"
-        notes.append(f"nothing to do for {asked}: the output is {same}")
+        what = "no site could be rewritten" if any(site.refused for site in report.sites or ()) else "nothing to do"
+        notes.append(f"{what} for {asked}: the output is {same}")
     elif repaired.notes:
         notes.append("what is compared with the output is the input with its slopes repaired")
     frozen = repaired.frozen | (draft.frozen if draft.changed else frozenset())

@@ -13,20 +13,23 @@ ON_FAIL: tuple[str, ...] = ("fail", "refuse-site")
 """What ``--on-fail`` takes."""
 
 
-def require_on_fail(on_fail: str, goal: str) -> None:
+def require_on_fail(on_fail: str, goal: str, *, check: bool) -> None:
     """Refuse what is not known to do where a check fails, or does not go with what is asked for.
 
     Args:
         on_fail: What the user says.
         goal: Where the rewrite goes.
+        check: Whether the result is checked.
 
     Raises:
-        BadUsage: It is not known, or a model is to be quantized.
+        BadUsage: It is not known, a model is to be quantized, or no check can fail.
     """
     if on_fail not in ON_FAIL:
         raise BadUsage(f"--on-fail {on_fail} is not known", todo=f"take one of {', '.join(ON_FAIL)}")
     if on_fail == "refuse-site" and goal == "int8":
         raise BadUsage("--on-fail refuse-site would change a model after it is quantized", todo="leave out one of them")
+    if on_fail == "refuse-site" and not check:
+        raise BadUsage("--on-fail refuse-site has no check to fail", todo="leave out --no-check, or --on-fail")
 
 
 def without_blamed(made: Remade, report: Report, verified: Callable[[Remade], Report]) -> tuple[Remade, Report]:

@@ -192,7 +192,7 @@ def rewrite(
     if purpose is not None or min_sqnr is not None or quantized_out is not None:
         feeds = int8.samples_for(purpose, loaded, inputs, dims(dim)[0])
         inputs, goal = feeds[0], "int8"
-    require_on_fail(on_fail, goal)
+    require_on_fail(on_fail, goal, check=check)
     tried = [input_options(inputs, input_shape, each, seed, input_range) for each in dims(dim)]
     options = tried[0]
     for each in tried:

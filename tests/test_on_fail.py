@@ -163,6 +163,15 @@ def test_requests_that_make_no_sense():
         onnx_prelu.rewrite(MODEL, on_fail="ask")
     with pytest.raises(onnx_prelu.BadUsage, match="--on-fail refuse-site would change a model after it is quantized"):
         onnx_prelu.rewrite(MODEL, on_fail="refuse-site", purpose="int8", inputs=FEEDS)
+    with pytest.raises(onnx_prelu.BadUsage, match="--on-fail refuse-site has no check to fail"):
+        onnx_prelu.rewrite(MODEL, on_fail="refuse-site", check=False)
+
+
+def test_where_every_site_is_to_blame_the_output_is_the_input(monkeypatch):
+    planted(monkeypatch, "slope", bad=[f"act{layer}" for layer in range(SITES)])
+    result = onnx_prelu.rewrite(MODEL, to="relu", form="split", providers=["cpu"], on_fail="refuse-site")
+    assert result.model == MODEL
+    assert "no site could be rewritten for --to relu: the output is the input" in result.report.notes
 
 
 def test_fast_forgets_the_form_of_a_refused_site(monkeypatch):

@@ -44,14 +44,14 @@ def test_a_failure_says_which_output_how_far_and_where():
     assert said.splitlines()[0] == f"g and g are not shown to compute the same: {report.failure}"
     assert said.count("output 'y'") == 1
     assert f"output 'y' differs by up to {output.difference.max_abs:.3g}" in said
-    assert f"{output.difference.excess:.3g} times what rounding explains at {list(output.difference.where)}" in said
+    assert f"at {list(output.difference.where)}, by {output.difference.excess:.3g} times the" in said
     assert "to see it again" not in said
 
 
 def test_the_worst_element_is_the_worst(tmp_path):
     """On given inputs, so that it is known without the check which element that is."""
     x = np.array([[1, -1, 2, -8], [3, 4, -2, 5]], np.float32)
-    assert " at [0, 3] " in message(act("PRelu(x, a)"), act("Relu(x)"), inputs={"x": x}, **CPU)
+    assert " at [0, 3], " in message(act("PRelu(x, a)"), act("Relu(x)"), inputs={"x": x}, **CPU)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """A report as JUnit's XML: one suite a provider, one case for each thing that can pass or fail there.
 
-A check, and each site alone, is a case. What failed is a ``failure``. What did not run is ``skipped``, unless it was
-required: then it is an ``error``, as the exit code says too. A site that stays is ``skipped`` with its reason.
+A check, and each site alone, is a case; of many pairs, each pair. What failed is a ``failure``. What did not run is
+``skipped``, unless it was required: then it is an ``error``, as the exit code says too. A site that stays is
+``skipped`` with its reason.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ..measure.latency.bench import Latency
     from ..passes.choice import Choice
     from .budgets import Judged
+    from .entries import Entry
     from .report import Report
 
 Outcome = Literal["passed", "failure", "error", "skipped"]
@@ -59,6 +61,8 @@ def _suites(report: Report) -> Iterator[tuple[str, list[Case]]]:
         yield f"latency on {provider}", [_latency(each) for each in timed]
     if report.budgets:
         yield "budgets", [_budget(each) for each in report.budgets]
+    if report.entries:
+        yield "pairs", [_entry(each) for each in report.entries]
 
 
 def _site(site: Choice) -> Case:
@@ -86,6 +90,13 @@ def _budget(budget: Judged) -> Case:
     outcomes: dict[str, Outcome] = {"held": "passed", "broken": "failure", "not_run": "skipped"}
     ratio = "" if budget.ratio is None else f"{budget.ratio:.3f} of the baseline"
     return Case(name, outcomes[budget.status], budget.reason or "", budget.reason or ratio)
+
+
+def _entry(entry: Entry) -> Case:
+    outcomes: dict[int, Outcome] = {0: "passed", 1: "failure"}
+    checks = (entry.report.check if entry.report else None) or ()
+    told = "\n".join(line.text for check in checks for line in check_lines(check))
+    return Case(entry.name, outcomes.get(entry.exit_code, "error"), entry.failure or "", told)
 
 
 def _outcome(status: Literal["passed", "failed", "not_run"], *, required: bool) -> Outcome:

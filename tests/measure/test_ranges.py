@@ -133,6 +133,7 @@ def test_a_range_as_wide_as_its_type():
     ("given", "low", "high", "said"),
     [
         (RELU, [0, 1, 2, 3], [1, 0, 3, 4], "1,0 at [1] is no range; give the lower end first"),
+        (RELU, 0, np.inf, "0,inf is no range; give ends that are numbers"),
         (RELU, [0, 1, 2, 3], 4e38, "0,4e+38 at [0] is not within float"),
         (RELU, np.zeros((2, 4)), 1, "its ends are [2, 4], but the input is [?, 4]; give ends that broadcast to it"),
         (RELU, [0, 0], [1, 1], "its ends are [2], but the input is [?, 4]"),

@@ -6,7 +6,9 @@ from dataclasses import replace
 import pytest
 from examples import BROKEN, FAILED, FASTER, HELD, PASSED, REFUSED, REPORTS, SPLIT, UNJUDGED, UNRUN, UNTIMED
 
+from onnx_prelu.errors import BadInput
 from onnx_prelu.passes.choice import Choice
+from onnx_prelu.report.entries import Entry
 from onnx_prelu.report.junit import junit
 from onnx_prelu.report.report import Report
 
@@ -120,6 +122,16 @@ def test_it_is_red_where_the_exit_code_is(name):
 def test_what_came_of_each_case(report, expected):
     found = outcomes(report)
     assert {key: found[key] for key in expected} == expected
+
+
+def test_each_of_many_pairs_is_a_case():
+    unread = BadInput("there is no such file", where="c.onnx")
+    pairs = [Entry("fine", Report("check", "a", check=(PASSED,))), Entry("off", Report("check", "a", check=(FAILED,)))]
+    report = Report("check-all", "pairs.toml", entries=(*pairs, Entry("gone", None, unread)))
+    found = outcomes(report)
+    assert found["pairs", "fine"] == ("passed", None)
+    assert found["pairs", "off"] == ("failure", pairs[1].failure)
+    assert found["pairs", "gone"] == ("error", str(unread))
 
 
 def test_text_from_the_model_is_text():

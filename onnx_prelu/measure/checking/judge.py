@@ -235,10 +235,11 @@ def _failure(row: Output, limits: Limits) -> str | None:
         rel = f" ({found.max_rel:.2g} of the largest value)" if found.max_rel is not None else ""
         differs = f"differs by up to {found.max_abs:.3g}{rel}"
         if row.tolerance is None:
-            return f"{differs}, {found.excess:.3g} times what rounding explains at {_at(found)} ({found.allowed:.3g})"
-        much = f"{found.excess:.3g} times what" if np.isfinite(found.excess) else "where nothing"
+            explained = f"{found.excess:.3g} times the {found.allowed:.3g} that rounding explains"
+            return f"{differs}; at {_at(found)}, by {explained}"
+        much = f"{found.excess:.3g} times what" if np.isfinite(found.excess) else "more than"
         limit = f"atol {row.tolerance.atol:g} of the largest value, rtol {row.tolerance.rtol:g}"
-        return f"{differs}, {much} is allowed at {_at(found)} ({limit})"
+        return f"{differs}; at {_at(found)}, by {much} is allowed ({limit})"
     return f"has zeros of the other sign in {found.zero_signs} elements"
 
 

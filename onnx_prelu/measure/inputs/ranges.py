@@ -159,7 +159,8 @@ def _require_order(where: str, asked: Range, dtype: np.dtype[Any], kind: str) ->
             which = f" at {shape_text(at)}" if at else ""
             raise BadUsage(f"{where}: {low[at]:g},{high[at]:g}{which} is {what}", todo=todo)
 
-    refuse(~(np.isfinite(low) & np.isfinite(high) & (low <= high)), "no range", "give the lower end first")
+    refuse(~(np.isfinite(low) & np.isfinite(high)), "no range", "give ends that are numbers")
+    refuse(low > high, "no range", "give the lower end first")
     limits = _limits(dtype)
     outside = (low < float(limits.min)) | (high > float(limits.max))
     refuse(outside, f"not within {kind}", "give ends that it holds")
