@@ -90,7 +90,7 @@ def _distances(distances: Sequence[Distance]) -> Iterator[Markup]:
             for saving in each.curve
         ]
         label = f"parameters that a fold of {each.node} would save, by tolerance"
-        pictures.append(figure(shares(values, label), f"{each.node}: a fold would save {savings(each)}"))
+        pictures.append(figure(shares(values, label), f"{each.node}: pairs would save {savings(each)}"))
     if pictures:
         yield tag("div", *pictures, class_="pictures")
 
