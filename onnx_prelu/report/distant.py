@@ -25,8 +25,8 @@ def distance_table(distances: Sequence[Distance]) -> Table:
     listed = sorted(distances, key=lambda each: -saved_at_most(each).parameters)[:_LISTED]
     rows = tuple(_row(each) for each in distances if each in listed)
     foot = (
-        "off, ulps: between a unit and the nearest one that faces it, the median of the units that have one; what pairs "
-        "save is of the parameters around the layer, slopes counted, and what else a fold finds comes on top"
+        "off, ulps: between a unit and the nearest one that faces it, the median of the units that have one; what "
+        "pairs save is of the parameters around the layer, slopes counted, and what else a fold finds comes on top"
     )
     if len(distances) > _LISTED:
         foot += f"; {len(distances) - _LISTED:,} more layers with --json"
