@@ -449,3 +449,11 @@ def test_the_class_of_slopes_and_by_how_much_weights_are_off_are_told(scale, gap
     assert (site.narrowing.ulps > 0.5) == (gaps > 0)
     assert site.narrowing.ulps <= most + 0.5
     assert ("ulps" in site.reason) == (name == "rounding")
+
+
+def test_a_unit_that_nothing_reads_goes_before_a_gemm_whose_bias_counts_for_nothing():
+    behind = "f = GlobalAveragePool(h)  g = Flatten(f)  q = Add(g, t)  y = Gemm <beta = 0.0> (q, V, c)"
+    V = random(4, 3)
+    V[1] = 0
+    model = conv(behind, kernel(4), random(4), V, "float[2,3] y", t=random(4), c=random(3))
+    assert counts(model) == [(4, 3)]
