@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given
 
@@ -221,6 +222,17 @@ def test_a_layer_of_linear_units_is_merged(name):
     assert ops(result) == expected
     assert result.report.sites[0].form == "merge"
     assert onnx_prelu.rewrite(model, to="prelu", bench=False).model == model or "Relu" in expected
+
+
+def test_before_opset_11_a_merged_gemm_keeps_a_bias_of_nothing():
+    body = "s = Relu(x)  z = Gemm(s, A, b)  h = Relu(z)  y = Gemm(h, V, c)"
+    weights = {"A": np.abs(rows()) + 0.1, "b": np.zeros(5), "V": (5, 2), "c": np.zeros(2)}
+    model = from_text(body, ROWS, "float[N,2] y", weights, opset=9)
+    result = rewritten(model)
+    onnx.checker.check_model(result.model, full_check=True)
+    assert [node.op_type for node in result.model.graph.node] == ["Relu", "Gemm"]
+    assert_same_within(model, result)
+
 
 
 def test_dead_units_go_before_the_rest_is_merged():
