@@ -30,6 +30,7 @@ def both(first: Plan, later: Plan) -> Plan:
             constants={**first.edit.constants, **later.edit.constants},
             widened=(*made.values(), *widened),
         ),
+        equal_bits=first.equal_bits and later.equal_bits,
         region=first.region,
         activation=first.activation,
         before=tuple(dict.fromkeys((*first.before, *later.before))),

@@ -408,3 +408,10 @@ def test_drawn_networks_stay_the_same_within_their_range(net):
     points = net.points()[::10]
     before, after = run(model, {"x": points}), run(result.model, {"x": points})
     assert_close(before, after)
+
+
+def test_what_a_runtime_fuses_once_an_activation_is_gone_may_be_rounded_otherwise():
+    weights = {"A": np.ones((4, 2)), "b": np.ones(2)}
+    draft = Draft(load(from_text("z = Abs(x)  p = Gemm(z, A, b)  y = Relu(p)", ROWS, "float[N,2] y", weights)))
+    (found,) = stable_units(draft, {}, "interval")
+    assert not plan_identity(draft, found).equal_bits
