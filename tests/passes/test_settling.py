@@ -234,7 +234,6 @@ def test_before_opset_11_a_merged_gemm_keeps_a_bias_of_nothing():
     assert_same_within(model, result)
 
 
-
 def test_dead_units_go_before_the_rest_is_merged():
     weights = {"A": rows(), "b": np.array([-9.0, 9, 9, 9, 9]), "V": (5, 2)}
     model = from_text("z = Gemm(x, A, b)  h = Relu(z)  y = Gemm(h, V)", ROWS, "float[N,2] y", weights)

@@ -1,4 +1,4 @@
-"""Batches of extreme values, at the sizes of the others: zeros, next to nothing, everything mixed, integers, ends of ranges."""
+"""Batches of extreme values, at the sizes of the others: zeros, next to nothing, all mixed, integers, range ends."""
 
 from __future__ import annotations
 
