@@ -150,11 +150,13 @@ class Reduced:
         Counts are those of both. Columns of sums were rounded in between.
         """
         own = np.flatnonzero(self.direction[self.lanes.unit] >= 0)
-        lane = own[np.unique(self.direction[self.lanes.unit[own]], return_index=True)[1]]  # one of each direction
-        through = np.full(len(self.direction), -1)
-        through[self.direction >= 0] = lane[self.direction[self.direction >= 0]]
+        own = own[np.argsort(later.direction[own] >= 0, kind="stable")]
+        lane = np.full(self.direction.max(initial=-1) + 1, -1)
+        lane[self.direction[self.lanes.unit[own]]] = own  # one of each direction, that stays if any does
+        through = np.where(self.direction < 0, -1, np.append(lane, -1)[self.direction])
         size = self.lanes.row * self.scale[self.lanes.unit]
         direction = np.where(through < 0, -1, later.direction[through])
+        direction = np.where(direction < 0, -1, np.searchsorted(np.setdiff1d(direction, [-1]), direction))
         unit = self.lanes.unit
         parts = [np.flatnonzero(self.sums.lane == each) for each in later.sums.unit]
         inner = np.concatenate([np.empty(0, np.intp), *parts])

@@ -30,6 +30,7 @@ def both(first: Plan, later: Plan) -> Plan:
             constants={**first.edit.constants, **later.edit.constants},
             widened=(*made.values(), *widened),
         ),
+        equal_bits=first.equal_bits and later.equal_bits,
         region=first.region,
         activation=first.activation,
         before=tuple(dict.fromkeys((*first.before, *later.before))),
@@ -46,10 +47,16 @@ def _note(first: Plan, later: Plan, reduced: Reduced | None) -> str | None:
     return "; ".join(note for note in (first.note, later.note) if note) or None
 
 
-def _joined(first: Seam, later: Seam) -> Seam:
-    """Units before of the first seam as multiples of what the later one has, by way of a lane of each direction."""
+def _joined(first: Seam, later: Seam) -> Seam | None:
+    """Units before of the first seam as multiples of what the later one has, by way of a lane of each direction.
+
+    None where of a direction one lane stays and another went for what it always is: they take no other values.
+    """
     lane, size = np.zeros(first.units, np.intp), np.ones(first.units)
     known = np.flatnonzero(first.into_after.factor)[::-1]
+    stays, direction = later.into_before.factor[known] != 0, first.into_after.index[known]
+    if np.intersect1d(direction[stays], direction[~stays]).size:
+        return None
     lane[first.into_after.index[known]], size[first.into_after.index[known]] = known, first.into_after.factor[known]
     through = lane[first.into_before.index]
     factor = first.into_before.factor / size[first.into_before.index]

@@ -152,6 +152,8 @@ class _Around:
         while waiting:
             y = self._called(waiting.pop(0))
             following = self.gone.get(y)
+            if following is None and (behind := self.wide.get(y)) is not None and behind.seam is None:
+                following = behind
             if following is not None:
                 nodes += following.before
                 waiting += following.y

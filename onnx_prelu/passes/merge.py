@@ -144,7 +144,8 @@ def _written(draft: Draft, node: Node, before: Linear, layer: Linear, product: _
     elif target.op == "Conv":
         proto.attribute.extend(product.kernel.proto.attribute)
     nodes: dict[Node, tuple[onnx.NodeProto, ...]] = {**dict.fromkeys(before.nodes, ()), node: (), target: (proto,)}
-    if not np.any(product.shift):
+    needed = target.op == "Gemm" and draft.opset < 11  # before, its bias was no option
+    if not (np.any(product.shift) or needed):
         return Edit(nodes, constants)
     if target.op != "MatMul":
         proto.input.append(constant(product.shift, target.inputs[2] if len(target.inputs) > 2 else target.name))

@@ -186,7 +186,7 @@ def _moved(draft: Draft, layers: Layers, reading: Reading, reduced: Reduced, res
     path, lanes, sums = layers.after.path(reading), reduced.lanes, reduced.sums
     none = np.zeros(layers.before.units)
     added = carried(draft, path, none)
-    if added is None:
+    if added is None or not takes_constants(draft, reading.layer):
         return np.zeros(reading.layer.units)
     slope, offset = reduced.constant_slope, rest.offset[reduced.constant]
     values = none.copy()

@@ -113,7 +113,7 @@ def plan_identity(draft: Draft, found: Stable) -> Plan:
         form="identity",
         node=node,
         edit=Edit({node: (proto,)}),
-        equal_bits=True,
+        equal_bits=False,  # a runtime fuses other nodes where no activation stands between them
         region=(node,),
         activation=(node.inputs[0], node.outputs[0]),
         before=(node,),

@@ -1,5 +1,6 @@
 """What units become, evaluated by hand: the same function, of real numbers."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -7,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from onnx_prelu.algebra.lanes import Lanes
 from onnx_prelu.algebra.merging import common_slope
-from onnx_prelu.algebra.reduction import Sums, Units, reduced
+from onnx_prelu.algebra.reduction import Reduced, Sums, Units, reduced
 from tests.counts import examples
 from tests.independent import prelu
 
@@ -99,6 +101,28 @@ def test_two_reductions_are_one(layer, seed):
         base = outer[0][lane] / (lanes.row[lane] * whole.scale[lanes.unit[lane]])
         np.testing.assert_allclose(rows[unit], whole.scale[unit] * base, rtol=1e-6)
     assert whole.merged + whole.paired + whole.dropped >= len(rows) - len(lanes) - len(whole.constant)
+
+
+@pytest.mark.parametrize("gone", [0, 1, 2, 3])
+def test_a_direction_of_two_lanes_outlives_one_that_is_pruned(gone):
+    """Two lanes face each other; pruning, that tells no directions together, takes one unit, then a second one."""
+    rows = np.array([[1.0, 2.0], [-2.0, -4.0], [3.0, 1.0], [1.0, -1.0]])
+    kept = np.arange(4) != gone
+
+    def pruned(keep):
+        direction = np.where(keep, np.cumsum(keep) - 1, -1)
+        unit, one = np.flatnonzero(keep), np.ones(keep.sum())
+        sums = Sums(np.arange(len(unit)), unit, one)
+        return Reduced(Lanes(unit, one, 0 * one, one), sums, direction, np.ones(len(keep)))
+
+    first = replace(pruned(np.ones(4, bool)), direction=np.array([0, 0, 1, 2]), scale=np.array([1.0, -2.0, 1.0, 1.0]))
+    for whole in (first.then(pruned(kept)), first.then(pruned(kept)).then(pruned(np.array([False, True, True])))):
+        there = whole.direction >= 0
+        assert np.all(there[whole.lanes.unit])
+        assert len(np.unique(whole.direction[there])) == whole.direction.max() + 1
+        for unit in np.flatnonzero(there):
+            lane = whole.lanes.unit[np.flatnonzero(whole.direction[whole.lanes.unit] == whole.direction[unit])[0]]
+            np.testing.assert_allclose(rows[unit] / whole.scale[unit], rows[lane] / whole.scale[lane])
 
 
 @pytest.mark.parametrize("copies", [2, 3, 30])

@@ -61,6 +61,24 @@ def test_what_is_given_stays_and_nothing_is_added_to_data_alone():
     assert set(feeds_of(RELU, inputs={"x": z})[1]) == {"given"}
 
 
+@pytest.mark.parametrize(
+    ("dtype", "clip", "differs"), [("uint8", (0, 200), True), ("int8", (0, 127), True), ("int64", (-10, 9), False),
+                                   ("int64", (0, 9), True), ("int64", (-10, 1), True)])  # fmt: skip
+def test_integers_that_are_neither_0_nor_1(dtype, clip, differs):
+    text = f"g ({dtype}[N,8] x) => (float[N,8] y) {{ c = Cast <to = 1> (x) y = %s(c%s) }}"
+    clipped = text.replace("(float[N,8] y)", "(float[N,8] y) <float l = {LO}, float h = {HI}>")
+    clipped = clipped.replace("LO", str(clip[0])).replace("HI", str(clip[1]))
+    found = check(model(text % ("Identity", "")), model(clipped % ("Clip", ", l, h")))
+    assert (found[0].status == "passed") != differs
+    assert found[0].kinds["integers"] == 2
+
+
+def test_integers_lie_in_their_range_and_are_indexes_where_that_runs():
+    _, kinds = feeds_of(INDEX, input_range={"i": Range(np.array(2), np.array(4))})
+    assert all(set(each["i"].tolist()) <= {2, 3, 4} for each in kinds["integers"])
+    assert check(INDEX, INDEX)[0].status == "passed"  # what is no index of five rows is left out
+
+
 # ── other sizes ───────────────────────────────────────────────────────────────────────────────────────────────
 
 FLAT = "g (float[N,8] x) => (float[N,2,4] y) <int64[3] s = {%s, 2, 4}> { y = Reshape(x, s) }"

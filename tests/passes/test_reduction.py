@@ -449,3 +449,25 @@ def test_the_class_of_slopes_and_by_how_much_weights_are_off_are_told(scale, gap
     assert (site.narrowing.ulps > 0.5) == (gaps > 0)
     assert site.narrowing.ulps <= most + 0.5
     assert ("ulps" in site.reason) == (name == "rounding")
+
+
+def test_a_unit_that_nothing_reads_goes_before_a_gemm_whose_bias_counts_for_nothing():
+    behind = "f = GlobalAveragePool(h)  g = Flatten(f)  q = Add(g, t)  y = Gemm <beta = 0.0> (q, V, c)"
+    V = random(4, 3)
+    V[1] = 0
+    model = conv(behind, kernel(4), random(4), V, "float[2,3] y", t=random(4), c=random(3))
+    assert counts(model) == [(4, 3)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_constant_units_of_several_slopes_are_told_of_beside_another_site(seed):
+    """Of the two lanes of -2 the one above 0 goes: at the site behind alone, the other may not be above 0 either."""
+    rng = np.random.default_rng(seed)
+    A, V = np.zeros((5, 3, 2, 2)), rng.normal(size=(5, 5, 3, 3))
+    A[1], A[3], V[4] = rng.normal(size=(3, 2, 2)), rng.normal(size=(3, 2, 2)), V[2]
+    c = rng.normal(size=5)
+    c[4] = c[2]
+    body = "z = Conv(x, A, b)  h = PRelu(z, s)  w = Conv <pads = [1, 1, 1, 1]> (h, V, c)  r = Relu(w)  y = Conv(r, U)"
+    weights = {"A": A, "b": np.array([-2.0, 1, -2, 1, -2]), "s": np.array([1.5, 1, -0.5, 0.5, 1]).reshape(5, 1, 1)}
+    model = from_text(body, IMAGE, OUT, {**weights, "V": V, "c": c, "U": rng.normal(size=(2, 5, 1, 1))})
+    assert len(narrowed(model).report.sites) == 2

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given
 
@@ -223,6 +224,16 @@ def test_a_layer_of_linear_units_is_merged(name):
     assert onnx_prelu.rewrite(model, to="prelu", bench=False).model == model or "Relu" in expected
 
 
+def test_before_opset_11_a_merged_gemm_keeps_a_bias_of_nothing():
+    body = "s = Relu(x)  z = Gemm(s, A, b)  h = Relu(z)  y = Gemm(h, V, c)"
+    weights = {"A": np.abs(rows()) + 0.1, "b": np.zeros(5), "V": (5, 2), "c": np.zeros(2)}
+    model = from_text(body, ROWS, "float[N,2] y", weights, opset=9)
+    result = rewritten(model)
+    onnx.checker.check_model(result.model, full_check=True)
+    assert [node.op_type for node in result.model.graph.node] == ["Relu", "Gemm"]
+    assert_same_within(model, result)
+
+
 def test_dead_units_go_before_the_rest_is_merged():
     weights = {"A": rows(), "b": np.array([-9.0, 9, 9, 9, 9]), "V": (5, 2)}
     model = from_text("z = Gemm(x, A, b)  h = Relu(z)  y = Gemm(h, V)", ROWS, "float[N,2] y", weights)
@@ -409,3 +420,10 @@ def test_drawn_networks_stay_the_same_within_their_range(net):
     points = net.points()[::10]
     before, after = run(model, {"x": points}), run(result.model, {"x": points})
     assert_close(before, after)
+
+
+def test_what_a_runtime_fuses_once_an_activation_is_gone_may_be_rounded_otherwise():
+    weights = {"A": np.ones((4, 2)), "b": np.ones(2)}
+    draft = Draft(load(from_text("z = Abs(x)  p = Gemm(z, A, b)  y = Relu(p)", ROWS, "float[N,2] y", weights)))
+    (found,) = stable_units(draft, {}, "interval")
+    assert not plan_identity(draft, found).equal_bits

@@ -171,6 +171,21 @@ def test_an_image_of_few_bits_has_a_range_of_its_own(number, expected):
     assert_near(float(box.low), float(box.high), expected)
 
 
+@pytest.mark.parametrize(("op", "given"), [("Abs", {}), ("Neg", {"x": Box(np.array(-128.0), np.array(0.0))})])
+def test_the_least_integer_is_its_own_negation(op, given):
+    nodes = [helper.make_node(op, ["x"], ["n"]), helper.make_node("Cast", ["n"], ["y"], to=TensorProto.FLOAT)]
+    graph = helper.make_graph(
+        nodes,
+        "least",
+        [helper.make_tensor_value_info("x", TensorProto.INT8, [1])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    box = ranges(Draft(load(model)), given)["y"].box
+    (y,) = run(model, {"x": np.array([-128], np.int8)})
+    assert box.low <= y <= box.high
+
+
 ENDS = np.arange(6.0)
 
 

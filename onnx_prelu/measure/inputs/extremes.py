@@ -1,4 +1,4 @@
-"""Batches of extreme values, at the sizes of the others: zeros, next to nothing, everything mixed, ends of ranges."""
+"""Batches of extreme values, at the sizes of the others: zeros, next to nothing, all mixed, integers, range ends."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from .sizes import Shape
 from .values import SCALES, values
 
 Feed = dict[str, NDArray[Any]]
+
+_FEW = 10  # integers of a wide type are below this: many are indexes or sizes
 
 
 def zero(_dtype: np.dtype[Any], shape: Shape, _rng: np.random.Generator) -> NDArray[np.float64]:
@@ -49,6 +51,11 @@ def extremes(
             drawn = draw(dtype, shape, rng)
             feed[name] = ranges[name].kept(drawn, dtype) if name in ranges else drawn
         yield kind, scale, feed
+    whole = {name: kind for name, kind in kinds.items() if kind[0].kind in "iu"}
+    for least in (0, -_FEW) if whole else ():
+        feed = {name: _integers(*kind, least, rng) for name, kind in whole.items()}
+        feed |= {name: ranges[name].kept(feed[name], feed[name].dtype) for name in ranges.keys() & feed.keys()}
+        yield "integers", max(SCALES), feed
     for end in ("low", "high") if ranges else ():
         yield (
             f"all {end}",
@@ -67,3 +74,10 @@ def _other(kind: str, dtype: np.dtype[Any], shape: Shape, rng: np.random.Generat
     if kind == "zeros" and dtype.kind != "O":
         return np.zeros(shape, dtype)
     return values(dtype, shape, SCALES[0], 0, rng)
+
+
+def _integers(dtype: np.dtype[Any], shape: Shape, least: int, rng: np.random.Generator) -> NDArray[Any]:
+    """Any of a type of 8 or 16 bits; of a wider one, which may be an index or a size, from a least one up to 9."""
+    limits = np.iinfo(dtype)
+    low, high = (limits.min, limits.max) if limits.bits <= 16 else (max(least, limits.min), _FEW - 1)
+    return rng.integers(low, high, shape, dtype, endpoint=True)

@@ -120,6 +120,9 @@ def sloped_by(read: Read) -> Array | None:
 
 
 def _abs(read: Read) -> Box | None:
+    """Of floats: the least signed integer is its own negation."""
+    if read.rounding is None:
+        return None
     x = read.box(0)
     if x is None:
         return everywhere(0.0, np.inf)
@@ -146,8 +149,9 @@ def _clip(read: Read) -> Box | None:
 
 
 def _neg(read: Read) -> Box | None:
+    """Of floats, as for Abs."""
     x = read.box(0)
-    return None if x is None else Box(-x.high, -x.low)
+    return None if x is None or read.rounding is None else Box(-x.high, -x.low)
 
 
 def _sum(read: Read) -> Box | None:
