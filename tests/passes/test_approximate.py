@@ -222,6 +222,17 @@ def test_outputs_are_never_further_off_than_is_said(seed, inputs, count, off):
     assert apart <= sum(each.bound["y"] for each in folded)
 
 
+def test_columns_alone_that_are_off_count():
+    # z is in [-1, 1], and the rows are exact: y is off by (V[1] + a·V[0])·ReLU(−z), at most |V[1] + a·V[0]|
+    columns = np.array([[1.0, 1.0], [-0.5, -0.51]])
+    body = "z = Gemm(x, A)  h = Relu(z)  y = Gemm(h, V)"
+    model = from_text(body, "float[N,1] x", "float[N,2] y", {"A": np.array([[1.0, -1.0]]), "V": columns})
+    result = rewritten(model, input_range=RANGE, slope_tolerance=0.1)
+    (site,) = result.report.sites
+    assert (site.slope.low, site.slope.high) == pytest.approx((0.505, 0.505))
+    assert 0.005 <= site.narrowing.bound["y"] * (1 + 1e-6) <= 0.00501
+
+
 @pytest.mark.parametrize("off", [1e-4, 1e-2])
 def test_the_bound_is_of_use(off):
     rows, bias, columns = doubled(4, 4, 2, off)
