@@ -138,6 +138,7 @@ def inspect(model: Path, output: Output, **request: Any) -> None:
 @options.all_nodes
 @trying.ranges
 @proofs.prove
+@proofs.slope_tolerance
 @trying.effort
 @options.tolerance
 @options.no_bench

@@ -15,6 +15,14 @@ prove = option(
     help="How to prove units dead or always on, within the input ranges: each way takes longer than the one before. "
     f"bisect cuts the box of up to {MOST_INPUTS} inputs [interval].",
 )
+slope_tolerance = option(
+    REWRITE,
+    "--slope-tolerance",
+    type=float,
+    metavar="SHARE",
+    help="Fold pairs too of which up to this share is off, as far as --input-range bounds what that changes. "
+    "The bound is told, and the check allows it.",
+)
 write_certificate = option(
     CHECK,
     "--certificate",

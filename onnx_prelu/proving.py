@@ -14,10 +14,12 @@ from .algebra.bounds import Box
 from .errors import BadUsage
 from .graph.draft import Draft
 from .measure.checking.silent import silent_units
+from .measure.checking.tolerance import Given
 from .measure.checking.watch import Watch
 from .measure.inputs.ranges import Range
 from .measure.inputs.samples import samples
 from .measure.inputs.spec import specs
+from .passes.approximate import bounds_of
 from .passes.plan import Plan
 from .passes.stable import Units, counted_units, layered
 from .passes.within import Within, in_words, known_tier, spans
@@ -48,6 +50,46 @@ def limited(report: Report, plans: Sequence[Plan], known: Within) -> Report:
         return report
     note = f"right only for inputs with {in_words(known.given)}, as the model's metadata say: {', '.join(labels)}"
     return replace(report.with_notes([note]), within=spans(known.given))
+
+
+def require_slope_tolerance(tolerance: float | None, *, folds: bool, certificate: bool) -> None:
+    """Refuse a slope tolerance that is none, or has no meaning where it is given.
+
+    Args:
+        tolerance: By which share pairs may be off; None for none.
+        folds: Whether layers are folded at all.
+        certificate: Whether a certificate is asked for.
+
+    Raises:
+        BadUsage: It is no share, or nothing is folded, or a certificate would have to cover it.
+    """
+    if tolerance is None:
+        return
+    if not 0 < tolerance < 1:
+        raise BadUsage(f"--slope-tolerance {tolerance:g} is no share", todo="give one above 0 and below 1, like 1e-3")
+    if not folds:
+        raise BadUsage(
+            "--slope-tolerance has no meaning here: it is about the pairs of --to prelu", todo="leave it out"
+        )
+    if certificate:
+        text = "--certificate says what is exact up to roundings, and --slope-tolerance allows more"
+        raise BadUsage(text, todo="leave one of them out")
+
+
+def bounded(report: Report, plans: Sequence[Plan]) -> Report:
+    """The report of a rewrite, with how far outputs are off where pairs are approximate."""
+    labels = [plan.node.label for plan in plans if plan.bound]
+    if not labels:
+        return report
+    told = ", ".join(f"{name} by {bound:.3g}" for name, bound in bounds_of(plans).items())
+    note = f"approximate pairs: in real numbers outputs are off by no more than {told}, which the check allows besides"
+    return report.with_notes([f"{note} rounding: {', '.join(labels)}"])
+
+
+def allowed(plans: Sequence[Plan], tol: Mapping[str, Given], overall: Given) -> dict[str, Given]:
+    """What a check allows at single outputs: what the user says, and the bounds of approximate pairs besides."""
+    bounds = bounds_of(plans)
+    return {**tol, **{name: replace(tol.get(name, overall), bound=bound) for name, bound in bounds.items()}}
 
 
 def units_of(

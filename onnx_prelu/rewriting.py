@@ -29,12 +29,13 @@ from .checked import checked
 from .errors import BadUsage, NotMet
 from .graph.model import load, save
 from .graph.walk import uses
+from .measure.checking.tolerance import Given
 from .measure.inputs.draw import require_sensible
 from .measure.inputs.ranges import Asked
 from .measure.latency import bench as bench_room
 from .passes.drawing import with_drawings
 from .passes.request import Forms, Request, asked_target, decide
-from .proving import limited, within
+from .proving import allowed, bounded, limited, require_slope_tolerance, within
 from .remake import Remade, remake
 from .report import demands
 from .report.report import Report
@@ -94,6 +95,7 @@ def rewrite(
     min_sqnr: float | None = None,
     quantized_out: str | os.PathLike[str] | None = None,
     certificate: bool = False,
+    slope_tolerance: float | None = None,
     progress: Progress | None = None,
 ) -> Rewrite:
     """Exchange PReLU for ReLU or ReLU for PReLU, and check the result against the original.
@@ -160,6 +162,9 @@ def rewrite(
             the fastest.
         quantized_out: For ``purpose="int8"``: where to write the quantized model.
         certificate: Make a certificate of the rewrite, which :func:`verify` replays from the two models alone.
+        slope_tolerance: With ``to="prelu"``, fold pairs of which up to this share is off, too, once all others are:
+            where the inputs' ranges, see ``input_range``, bound how far the outputs are off by that. The report says
+            how far, and the check allows it.
         progress: Told what is being done now.
 
     Raises:
@@ -199,6 +204,8 @@ def rewrite(
         require_sensible(loaded, each)
     idle = "" if chosen.folds else "it is about the units of --to prelu"
     known = within(options.input_range, prove, idle=idle)
+    folds = chosen.folds and goal != "int8"
+    require_slope_tolerance(slope_tolerance, folds=folds, certificate=certificate)
     if goal == "int8":
         small = int8.choose(
             loaded,
@@ -216,7 +223,7 @@ def rewrite(
         fast = Fast(loaded, remade, scope, wishes, tried, provider_of(providers), progress)
         made, tuning = fast.decided()
     else:
-        made = remade(chosen.taking(known))
+        made = remade(chosen.taking(known, slope_tolerance))
     compared = partial(
         checked,
         loaded,
@@ -224,7 +231,6 @@ def rewrite(
         options=options,
         atol=atol,
         rtol=rtol,
-        tol=tolerances(tol),
         signed_zeros=signed_zeros,
         whole=require_all_nodes_on,
         effort=effort(seeds, check_budget),
@@ -237,12 +243,12 @@ def rewrite(
         told = tuning and tuning.of(made)
         report = Report("rewrite", loaded.name, to=goal, sites=sites, tuning=told, int8=small.int8 if small else None)
         report = report.with_notes(notes.of_rewrite(report, made.draft, made.result, to, taker, repaired))
-        report = limited(report, made.plans, known)
+        report = bounded(limited(report, made.plans, known), made.plans)
         unmet = demands.fitting(report) or (demands.strict(report) if strict else None)
         if unmet:
             raise NotMet(unmet, report=replace(with_costs(report, loaded, made.result, input_shape), unmet=unmet))
         return (
-            compared(report, made)
+            compared(report, made, tol=allowed(made.plans, tolerances(tol), Given(atol, rtol)))
             if check and (made.result is not loaded or providers or require_all_nodes_on)
             else report
         )

@@ -169,11 +169,14 @@ def test_all_options_of_rewrite(folder, answer):
             "bad",
             "--prove",
             "bisect",
+            "--slope-tolerance",
+            "1e-3",
         ),
     )
     assert result.exit_code == 0, result.output
     assert calls[0][1] == {
-        "prove": "bisect", "to": "relu", "form": ("skip", "a=b*=split"), "slope_in": "producer",
+        "prove": "bisect", "slope_tolerance": 1e-3,
+        "to": "relu", "form": ("skip", "a=b*=split"), "slope_in": "producer",
         "target": "eran", "ops": ["Relu", "Mul"], "slope_shape": "1d", "opset": 17, "ir_version": 9,
         "only": ("act*", "b"), "skip": ("c",), "also": ("Abs",), "fix_slopes": True, "simplify": False,
         "strict": True, "freeze": True, "check": False, "keep_failed": True,

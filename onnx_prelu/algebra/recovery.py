@@ -42,13 +42,13 @@ class Pairs:
     ulps: Array
 
 
-def slope_class(ulps: float) -> str:
-    """What a slope is called by how far stored values are off.
+def slope_class(ulps: float, approximate: int = 0) -> str:
+    """What slopes are called by how far stored values are off, and how many of them are right up to a tolerance only.
 
-    >>> slope_class(0.0), slope_class(0.31)
-    ('exact', 'rounding')
+    >>> slope_class(0.0), slope_class(0.31), slope_class(0.31, 2)
+    ('exact', 'rounding', 'approximate')
     """
-    return "rounding" if ulps else "exact"
+    return "approximate" if approximate else "rounding" if ulps else "exact"
 
 
 def fold_pairs(

@@ -26,7 +26,7 @@ from .recovery import fold_pairs
 
 Mask = NDArray[np.bool_]
 
-_COUNTS = ("paired", "merged", "dropped", "rounded", "loose", "given_up")
+_COUNTS = ("paired", "merged", "dropped", "rounded", "loose", "given_up", "approximate")
 _FACTOR_BITS = 29  # times a float32 it is exact in float64; times a float64, nothing is
 
 
@@ -123,6 +123,7 @@ class Reduced:
         ulps: By how many ulps stored weights of pairs are off at most, for them to be PReLUs.
         loose: How many slopes of pairs are one of several floats that would do.
         given_up: How many units nobody compared with all others: that would have taken too long.
+        approximate: How many pairs are PReLUs up to a tolerance only.
     """
 
     lanes: Lanes
@@ -138,6 +139,7 @@ class Reduced:
     ulps: float = 0.0
     loose: int = 0
     given_up: int = 0
+    approximate: int = 0
 
     @property
     def changed(self) -> bool:

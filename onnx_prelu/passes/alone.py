@@ -78,13 +78,17 @@ def unseen(draft: Draft, plans: Sequence[Plan], small: Sequence[Alone]) -> list[
         small: What :func:`sites_alone` gave.
     """
     alone = {each.node for each in small}
-    proven = [plan.node.label for plan in plans if plan.proven]
-    left_out = [plan.node.label for plan in plans if plan.node.label not in alone and not plan.proven]
+    near = [plan.node.label for plan in plans if plan.bound]
+    proven = [plan.node.label for plan in plans if plan.proven and not plan.bound]
+    left_out = [plan.node.label for plan in plans if plan.node.label not in {*alone, *near, *proven}]
     inside = [plan.node.label for plan in plans if plan.node not in draft.replaced]
     notes = []
     if proven:
         what = "since what is proven of it holds for its inputs in there"
         notes.append(f"checked in the whole model only, {what}: {', '.join(proven)}")
+    if near:
+        what = "since how far they are off is known at its outputs"
+        notes.append(f"checked in the whole model only, {what}: {', '.join(near)}")
     if left_out:
         notes.append(f"checked in the whole model only, since no small model of it can be made: {', '.join(left_out)}")
     if inside:
@@ -96,10 +100,10 @@ def _sites_alone(draft: Draft, plans: Sequence[Plan], result: Model) -> Iterator
     bodies = draft.place.within(draft.model.proto), draft.place.within(result.proto)
     sources = Source(draft.model, bodies[0]), Source(result, bodies[1])
     around = _Around.of(draft, plans)
-    proven = {node.slot for plan in plans if plan.proven for node in plan.before}
+    proven = {node.slot for plan in plans if plan.proven or plan.bound for node in plan.before}
     for plan in plans:
         if not proven.isdisjoint(node.slot for node in plan.before):
-            continue  # alone, its inputs are not those of which something is proven
+            continue  # alone, its inputs are not those of which something is proven, nor is its error bounded
         alone = _alone(draft, plan, around, sources)
         if alone is not None:
             yield alone

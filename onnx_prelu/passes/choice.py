@@ -76,7 +76,8 @@ class Choice:
         refusals: For each form that was considered and does not apply, why.
         spelling: The region that was found, ``Add(Relu(x), Mul(c, Relu(Neg(x))))``.
         slope: A summary of the slope.
-        exactness: What is promised of the form that was put in: ``"equal bits"`` or ``"rounding"``; None if none.
+        exactness: What is promised of the form that was put in: ``"equal bits"``, ``"rounding"``, or
+            ``"approximate"`` within a bound; None if none.
         possible: The forms that would apply (filled in by ``inspect``).
         asked: The form that the user asked for at this site by name, or None.
         fits: Whether the site fits the target, as it is (``inspect``) or as it is left; None where there is no target.

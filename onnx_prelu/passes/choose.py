@@ -65,6 +65,7 @@ class Policy:
         exact: True if only forms of equal bits may be taken.
         exceptions: Policies for the sites that a pattern names, in place of this one.
         within: The ranges of inputs that proofs of folded layers may take for granted.
+        slope_tolerance: By which share pairs of a layer that is folded may be off; None for their roundings only.
     """
 
     forms: tuple[str, ...]
@@ -81,11 +82,12 @@ class Policy:
     exact: bool = False
     exceptions: tuple[tuple[str, Policy], ...] = ()
     within: Within = ANY_INPUT
+    slope_tolerance: float | None = None
 
-    def taking(self, known: Within) -> Policy:
-        """The policy under which proofs may take something for granted."""
-        exceptions = tuple((pattern, replace(other, within=known)) for pattern, other in self.exceptions)
-        return replace(self, within=known, exceptions=exceptions)
+    def taking(self, known: Within, slope_tolerance: float | None = None) -> Policy:
+        """The policy under which proofs may take something for granted, and pairs may be off."""
+        exceptions = tuple((pattern, other.taking(known, slope_tolerance)) for pattern, other in self.exceptions)
+        return replace(self, within=known, slope_tolerance=slope_tolerance, exceptions=exceptions)
 
     def among(self, names: Sequence[str]) -> Callable[[Sequence[str]], Policy]:
         """The policy of each site, by its names: exact names are looked up first, then globs in order.

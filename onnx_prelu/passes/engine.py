@@ -15,6 +15,7 @@ from ..errors import Reason
 from ..graph.draft import Draft
 from ..graph.edit import commit
 from ..graph.index import Node
+from .approximate import approximate_layers
 from .choice import Choice, SlopeSummary
 from .choose import Policy, attempt, choose, misfit, nothing_asked, refusal
 from .folding import Decided, fold_layers, foldable, folded
@@ -68,6 +69,7 @@ def rewrite_sites(
         fold_layers(body.draft, folds, decided, refused)
         while settle(body.draft, folds, decided, refused) and fold_layers(body.draft, folds, decided, refused):
             pass  # rows that differed in a column that went may be parallel now
+        approximate_layers(body.draft, folds, decided, refused)
         whole.extend(decided[slot] for slot in sorted(decided))
     return whole
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from ..algebra.recovery import slope_class
 from ..algebra.reduction import Reduced
@@ -20,11 +21,13 @@ class Narrowing:
         dropped: How many counted for nothing.
         constant: How many do not depend on the input, and went into the bias behind.
         rounded: How many slopes of pairs are right up to rounding of the stored weights only.
-        slope_class: ``"exact"`` where the slopes of all pairs reproduce every stored weight, else ``"rounding"``; None
-            where there are no pairs.
+        slope_class: ``"exact"`` where the slopes of all pairs reproduce every stored weight, else ``"rounding"``, or
+            ``"approximate"`` where some are right up to the slope tolerance only; None where there are no pairs.
         ulps: By how many ulps stored weights of pairs are off at most, for them to be PReLUs: 0 where they are exactly.
         loose: How many slopes of pairs are one of several floats that would do.
         given_up: How many nobody compared with all others.
+        approximate: How many pairs are PReLUs up to the slope tolerance only.
+        bound: The most that an output of the model is off by these, by name: in real numbers, in its units.
     """
 
     before: int
@@ -38,6 +41,8 @@ class Narrowing:
     ulps: float = 0.0
     loose: int = 0
     given_up: int = 0
+    approximate: int = 0
+    bound: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, reduced: Reduced) -> Narrowing:
@@ -50,10 +55,11 @@ class Narrowing:
             reduced.dropped,
             len(reduced.constant),
             reduced.rounded,
-            slope_class(reduced.ulps) if reduced.paired else None,
+            slope_class(reduced.ulps, reduced.approximate) if reduced.paired else None,
             reduced.ulps,
             reduced.loose,
             reduced.given_up,
+            reduced.approximate,
         )
 
     def sentence(self) -> str:
@@ -70,6 +76,8 @@ class Narrowing:
             told.append(
                 f"{self.rounded} pairs are PReLUs up to rounding of the stored weights, by {self.ulps:.2g} ulps"
             )
+        if self.approximate:
+            told.append(f"{self.approximate} pairs are PReLUs up to the slope tolerance only")
         if self.given_up:
             told.append(f"{self.given_up} units were not compared with all others, which would have taken too long")
         if self.loose:

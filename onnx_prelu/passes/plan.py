@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +76,7 @@ class Plan:
         proven: Whether it is right only for values that the inputs of the whole model can bring about: then it cannot
             be tried alone.
         limited: Whether that takes the ranges of the inputs for granted.
+        bound: The most that an output of the model is off, by name, where it is not the same but for rounding.
     """
 
     form: str
@@ -95,11 +97,12 @@ class Plan:
     left: tuple[Left, ...] = ()
     proven: bool = False
     limited: bool = False
+    bound: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def narrowing(self) -> Narrowing | None:
         """How many units went where, if there are fewer now."""
-        return None if self.reduced is None else Narrowing.of(self.reduced)
+        return None if self.reduced is None else replace(Narrowing.of(self.reduced), bound=dict(self.bound))
 
     def followed(self, inner: Plan) -> Plan:
         """This plan together with one for an activation that it leaves: what both do, told of the site."""

@@ -56,6 +56,8 @@ def _nearness(check: Check) -> str:
     nearest = max((o for o in check.outputs if o.tolerance is not None), key=lambda o: o.difference.excess)
     share = words.number(nearest.difference.excess)
     limit = f"{check.tolerance.atol:g} of the largest value, and {check.tolerance.rtol:g} of each"
+    if nearest.tolerance is not None and nearest.tolerance.bound:
+        limit = f"{nearest.tolerance.bound:.3g} as bounded, {limit}"
     return f"{apart}; {share} of the tolerance ({limit})"
 
 

@@ -118,7 +118,7 @@ def compare(
     least = _STEPS * float(ml_dtypes.finfo(a.dtype).smallest_subnormal) if tolerance.atol or tolerance.rtol else 0.0
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         apart = np.abs(np.subtract(wide_a, wide_b, where=both, out=np.zeros(a.shape)))
-        allowed = tolerance.atol * scale + tolerance.rtol * np.where(both, np.abs(wide_a), 0.0)
+        allowed = tolerance.bound + tolerance.atol * scale + tolerance.rtol * np.where(both, np.abs(wide_a), 0.0)
         if rounding is not None:
             allowed = np.where(np.isfinite(rounding), rounding, allowed)
         allowed = allowed + least

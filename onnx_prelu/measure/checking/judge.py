@@ -44,7 +44,7 @@ class Limits:
         if self.exact and not self.is_given(name):
             return Tolerance(0.0, 0.0)
         each = self.of(name)
-        return tolerance(dtype, each.atol, each.rtol)
+        return tolerance(dtype, each.atol, each.rtol, each.bound)
 
     def is_given(self, name: str) -> bool:
         """Whether the user says what passes at an output."""
@@ -239,6 +239,8 @@ def _failure(row: Output, limits: Limits) -> str | None:
             return f"{differs}; at {_at(found)}, by {explained}"
         much = f"{found.excess:.3g} times what" if np.isfinite(found.excess) else "more than"
         limit = f"atol {row.tolerance.atol:g} of the largest value, rtol {row.tolerance.rtol:g}"
+        if row.tolerance.bound:
+            limit = f"{row.tolerance.bound:.3g}, {limit}"
         return f"{differs}; at {_at(found)}, by {much} is allowed ({limit})"
     return f"has zeros of the other sign in {found.zero_signs} elements"
 

@@ -22,15 +22,17 @@ _EIGHT_BITS = (0.25, 0.125)
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What passes: ``|a − b| <= atol·max|a| + rtol·|a|``, a being the original's output.
+    """What passes: ``|a − b| <= bound + atol·max|a| + rtol·|a|``, a being the original's output.
 
     Attributes:
         atol: As a share of the output's largest magnitude.
         rtol: As a share of each element.
+        bound: By how much they may be apart besides, in the output's units: what is known of an approximation.
     """
 
     atol: float
     rtol: float
+    bound: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -40,21 +42,23 @@ class Given:
     Attributes:
         atol: As a share of the output's largest magnitude.
         rtol: As a share of each element.
+        bound: As :class:`Tolerance` has it.
     """
 
     atol: float | None = None
     rtol: float | None = None
+    bound: float = 0.0
 
 
-def tolerance(dtype: np.dtype[Any], atol: float | None, rtol: float | None) -> Tolerance:
+def tolerance(dtype: np.dtype[Any], atol: float | None, rtol: float | None, bound: float = 0.0) -> Tolerance:
     """The tolerance for outputs of a type, with what the user gives in place of the type's own values.
 
     What is no float has to be equal.
 
     >>> tolerance(np.dtype(np.float32), None, 0.0)
-    Tolerance(atol=1e-05, rtol=0.0)
+    Tolerance(atol=1e-05, rtol=0.0, bound=0.0)
     """
     if not is_float(dtype):
         return Tolerance(0.0, 0.0)
     own = _BY_TYPE.get(dtype.name, _EIGHT_BITS)
-    return Tolerance(own[0] if atol is None else atol, own[1] if rtol is None else rtol)
+    return Tolerance(own[0] if atol is None else atol, own[1] if rtol is None else rtol, bound)
