@@ -141,9 +141,12 @@ def watch(plan: Plan) -> Watch:
 def known_sizes(
     model: Model, input_shape: Mapping[str, Sequence[int]] | None, dim: Mapping[str, int] | None
 ) -> dict[str, tuple[int, ...]]:
-    """Input shapes where the user fixed every dimension."""
+    """Input shapes where the user fixed every dimension. In IR version 3 weights are inputs too: these nobody sizes."""
     sizes = {name: tuple(shape) for name, shape in (input_shape or {}).items()}
+    weights = {tensor.name for tensor in model.proto.graph.initializer}
     for value in model.proto.graph.input:
+        if value.name in weights:
+            continue
         shape = [d.dim_value or (dim or {}).get(d.dim_param) for d in value.type.tensor_type.shape.dim]
         known = tuple(size for size in shape if size)
         if value.name not in sizes and shape and len(known) == len(shape):
