@@ -120,6 +120,19 @@ def test_a_range_from_a_file(pair, tmp_path):
     assert (over.exit_code, "which is in use" in over.stderr) == (2, True)
 
 
+def test_what_is_saved_lies_in_the_range(pair, tmp_path):
+    """Each value is as near to 0 as its range goes, but for those that it takes: x + k is below 0 in one element."""
+    ends = np.arange(6) / 4
+    np.savez(tmp_path / "x.npz", low=-1 - ends, high=2 - ends)
+    ranges = ["--input-range", f"x={tmp_path / 'x.npz'}", "--input-range", "k=-0.75,-0.3"]
+    assert run("check", *pair, "--provider", "cpu", *ranges, "--save-failing", tmp_path / "bad").exit_code == 1
+    x, k = tensors(tmp_path / "bad" / "test_data_set_0", "input")
+    assert ((-1 - ends <= x) & (x <= 2 - ends)).all()
+    assert (k.astype(np.float64) <= -0.3).all()
+    assert (k >= -0.75).all()
+    assert (x == 0).all()
+
+
 def test_failing_inputs_go_into_a_folder(pair):
     failed = run("check", *pair, "--save-failing", pair[0])
     assert failed.exit_code == 2

@@ -231,7 +231,7 @@ def test_one_value_that_matters_is_left(wanted, rows):
     def fails(feed):
         return bool(np.any(feed["x"] > 10))
 
-    small = minimised({"x": x}, wanted, fails)["x"]
+    small = minimised({"x": x}, wanted, fails, {})["x"]
     assert small.shape == (rows, 4)
     assert np.count_nonzero(small) == 1
     assert 10 < small.max() <= 20
@@ -251,7 +251,7 @@ def test_no_more_is_tried_than_allowed_and_what_is_returned_fails():
 
     x = np.ones((1, 1000), np.float32)
     wide = specs(model("g (float[N,1000] x) => (float[N,1000] y) { y = Relu(x) }").proto)
-    small = minimised({"x": x}, wide, fails, most=50)
+    small = minimised({"x": x}, wide, fails, {}, most=50)
     assert len(tried) == 50
     assert small["x"].sum() >= 500
     assert np.array_equal(x, np.ones((1, 1000), np.float32))  # the input itself is not touched

@@ -243,7 +243,8 @@ class _Comparison:
         if self.saving is None:
             return None
         self._tell(", making a failing input small")
-        failure = Failure(self.a, self.b, original.runner, second, limits, original.deterministic)
+        ranges = original.feeds.ranges
+        failure = Failure(self.a, self.b, original.runner, second, limits, original.deterministic, ranges)
         return failure.saved(original.inside, self.saving)
 
     def _without_fusion(

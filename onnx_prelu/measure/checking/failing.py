@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from ...graph.model import Model
 from ..inputs.draw import Feed, Feeds
 from ..inputs.folders import write_test_data
 from ..inputs.minimise import minimised
+from ..inputs.ranges import Range
 from ..inputs.spec import specs
 from ..inputs.values import SCALES
 from ..providers.runner import CannotRun, Runner
@@ -71,6 +72,7 @@ class Failure:
         second: Where the second runs.
         limits: What passes.
         deterministic: Whether the first model repeats itself, so that rounding can explain a difference.
+        ranges: Where inputs have to lie, by name.
     """
 
     a: Model
@@ -79,6 +81,7 @@ class Failure:
     second: Runner
     limits: Limits
     deterministic: bool
+    ranges: Mapping[str, Range]
 
     def saved(self, tried: Sequence[Trial], saving: Saving) -> Failing | None:
         """Find an input that fails alone, make it small and save it; None where none fails alone.
@@ -89,7 +92,7 @@ class Failure:
         found = next((trial for trial in tried if self._fails(trial.feed)), None)
         if found is None:
             return None
-        feed = minimised(found.feed, specs(self.a.proto), self._fails)
+        feed = minimised(found.feed, specs(self.a.proto), self._fails, self.ranges)
         outputs = dict(zip(self.first.outputs, self.first.run(feed), strict=True))
         place = write_test_data(saving.folder, feed, outputs)
         return Failing(
