@@ -50,7 +50,7 @@ def test_the_line_that_is_printed_shows_it_again(pair, tmp_path):
     assert np.array_equal(y, np.where(x + k < 0, (x + k) * np.float32(0.25), x + k))
     again = run(*words)
     assert again.exit_code == 1
-    assert "expects other outputs: the second output 'y' differs" in " ".join(again.stdout.split())
+    assert "expects other outputs: the second model's output 'y' differs" in " ".join(again.stdout.split())
     assert run("check", pair[0], pair[0], "--inputs", folder).exit_code == 0
 
 

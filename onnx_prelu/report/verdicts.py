@@ -117,8 +117,8 @@ def _as_expected(check: Check) -> Iterator[str]:
         count = f"{len(both):,} of {words.counted(len(check.expected), 'data set')}"
         yield f"both models give the expected outputs of {count}"
     for each in check.expected:
-        which = (("the first model", each.first), ("the second", each.second))
-        told = [f"{model} {otherwise}" for model, otherwise in which if otherwise is not None]
+        which = (("first", each.first), ("second", each.second))
+        told = [f"the {model} model's {otherwise}" for model, otherwise in which if otherwise is not None]
         if told:
             yield f"'{each.name}' expects other outputs: {'; '.join(told)}"
 

@@ -165,6 +165,40 @@ def test_both_models_are_held_to_expected_outputs(tmp_path, second, expected, st
     json.dumps(found.to_dict()["expected"])
 
 
+NAN, INF = np.nan, np.inf
+# PRelu(inf) is left out: it is not the same on all releases of the runtime.
+ROOT = model("g (float[N,3] x) => (float[N,3] y) { y = Sqrt(x) }")
+ROOT_OF_SIZE = model("g (float[N,3] x) => (float[N,3] y) { a = Abs(x) y = Sqrt(a) }")
+INVERSE = model("g (float[N,3] x) => (float[N,3] y) { y = Reciprocal(x) }")
+
+
+@pytest.mark.parametrize(
+    ("of", "x", "expected", "gives_it"),
+    [
+        (ROOT, [4, -1, 9], [2, NAN, 3], True),
+        (ROOT, [4, -1, 9], [2, 1, 3], False),
+        (ROOT, [4, -1, 9], [2, INF, 3], False),
+        (ROOT, [4, 1, 9], [2, NAN, 3], False),
+        (ROOT, [4, NAN, 9], [2, NAN, 3], True),
+        (INVERSE, [2, 0.0, 4], [0.5, INF, 0.25], True),
+        (INVERSE, [2, -0.0, 4], [0.5, INF, 0.25], False),
+        (INVERSE, [2, 1, 4], [0.5, INF, 0.25], False),
+    ],
+)
+def test_what_is_expected_may_be_no_number(tmp_path, of, x, expected, gives_it):
+    write_test_data(tmp_path, {"x": np.array([x], np.float32)}, {"y": np.array([expected], np.float32)})
+    (found,) = check(of, of, providers=["cpu"], options=InputOptions(inputs=tmp_path))
+    (row,) = found.expected
+    assert (found.status, row.first is None, row.second is None) == ("passed", gives_it, gives_it)
+
+
+def test_only_the_second_gives_a_number_where_nan_is_expected(tmp_path):
+    write_test_data(tmp_path, {"x": np.float32([[4, -1, 9]])}, {"y": np.float32([[2, NAN, 3]])})
+    (found,) = check(ROOT, ROOT_OF_SIZE, providers=["cpu"], options=InputOptions(inputs=tmp_path))
+    assert (found.status, found.expected[0].first) == ("failed", None)
+    assert found.expected[0].second == "output 'y' differs in 1 elements where NaN or infinity is expected"
+
+
 def test_only_what_is_expected_tells_them_apart(tmp_path):
     """Within the tolerance of each other, and on either side of it from what is expected."""
     a = model("g (float[N,3] x) => (float[N,3] y) { y = LeakyRelu <alpha = 0.50001> (x) }")

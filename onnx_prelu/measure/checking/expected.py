@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from ..inputs.data import DataSet
 from ..inputs.values import SCALES
 from ..providers.runner import CannotRun, Runner
-from .judge import Limits, judge
+from .judge import Limits, Output, judge
 from .trials import Trial
 
 
@@ -53,5 +53,12 @@ def _otherwise(trial: Trial, runner: Runner, limits: Limits) -> str | None:
     try:
         rows = judge([trial], runner.outputs, runner, limits)
     except CannotRun as refusal:
-        return f"does not run: {refusal.reason}"
-    return next((f"output '{row.name}' {row.failure}" for row in rows if row.failure), None)
+        return f"run fails: {refusal.reason}"
+    return next((f"output '{row.name}' {wrong}" for row in rows if (wrong := _wrong(row))), None)
+
+
+def _wrong(row: Output) -> str | None:
+    """What is wrong with an output: here NaN and infinities are expected like other values."""
+    if row.failure or not row.difference.patterns:
+        return row.failure
+    return f"differs in {row.difference.patterns} elements where NaN or infinity is expected"

@@ -99,7 +99,7 @@ def _drop(search: _Search, names: list[str]) -> None:
 
 
 def _zero(search: _Search, name: str) -> None:
-    """Set runs of elements to 0: all, then halves, then quarters, of what is not 0 (or as near to it as it may be) yet."""
+    """Set runs of elements to 0, or as near as their range goes: all, then halves, then quarters, of what is not."""
     if search.feed[name].dtype.kind == "O":
         return
     least = search.kept(name, np.zeros_like(search.feed[name]))
