@@ -185,3 +185,50 @@ def test_one_of_several_data_sets_has_values(tmp_path):
 def test_a_difference_that_shows_all_the_same_is_a_failure():
     other = model("g (float[N,4] x) => (float[N,4] y) <float one = {1.0}> { h = Relu(x) y = Add(h, one) }")
     assert on_cpu(LEAKY, other, **x(*[NAN] * 4)).status == "failed"
+
+
+# ── NaN that a model makes itself ─────────────────────────────────────────────────────────────────────────────
+
+
+def biased(*bias):
+    text = ", ".join(map(str, bias))
+    return model(
+        f"g (float[N,4] x) => (float[N,4] y) <float[4] b = {{{text}}}> {{ l = Log(b) r = Relu(x) y = Add(r, l) }}"
+    )
+
+
+PLAIN = biased(1.0, 1.0, 1.0, 1.0)
+HAS_NAN = biased(1.0, -1.0, 1.0, 1.0)  # Log(-1)
+HAS_INF = biased(1.0, 0.0, 1.0, 1.0)  # Log(0)
+OVERFLOWS = model("g (float[N,4] x) => (float[N,4] y) { s = Mul(x, x) q = Mul(s, s) t = Sqrt(q) y = Sqrt(t) }")
+DOES_NOT = model("g (float[N,4] x) => (float[N,4] y) { y = Abs(x) }")
+
+
+@pytest.mark.parametrize("given", [{}, x(1, 2, -3, 4)])
+@pytest.mark.parametrize(
+    ("first", "second", "status"),
+    [
+        (HAS_NAN, PLAIN, "failed"),
+        (HAS_INF, PLAIN, "failed"),
+        (PLAIN, HAS_NAN, "failed"),
+        (HAS_NAN, HAS_NAN, "passed"),
+        (HAS_INF, HAS_INF, "passed"),
+        (OVERFLOWS, DOES_NOT, "passed"),
+    ],
+)
+def test_nan_that_one_model_makes_of_numbers(first, second, status, given):
+    report = onnx_prelu.check(first, second, providers=["cpu"], inputs=given or None, rtol=1e-3)
+    found = report.check[0]
+    assert found.status == status
+    if first in (HAS_NAN, HAS_INF) and status == "failed":
+        assert "of the first model where the second is finite, as at [0, 1]: the first model makes that" in found.reason
+        assert not (given and found.nonfinite.differ)  # of batches that are harder than random ones it is told as ever
+
+
+def test_what_overflows_on_large_data_is_excused():
+    assert on_cpu(OVERFLOWS, DOES_NOT, **x(1e15, 1, -2, 3)).status == "passed"
+
+
+def test_an_input_on_which_it_makes_nan_is_saved(tmp_path):
+    saved = onnx_prelu.check(HAS_NAN, PLAIN, providers=["cpu"], save_failing=tmp_path / "bad").check[0].failing
+    assert saved.sizes == {"x": (1, 4)}

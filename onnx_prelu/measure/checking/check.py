@@ -24,6 +24,7 @@ from .expected import Expected, against_expected
 from .failing import Failing, Failure, Saving
 from .interface import difference, require_outputs
 from .judge import Limits, Output, Rounding, judge, merged, repeats
+from .made_nan import held_to_numbers
 from .nonfinite import NonFinite, nonfinite, nothing_finite
 from .pairs import Pair, PairResult, compare_pair
 from .result import Check, notes, verdict, with_numbers
@@ -184,7 +185,9 @@ class _Comparison:
                 explained = self._explained(original)
                 others, fused = self._judged(original, second, limits, alone, explained, fused)
                 rows = tuple(map(merged, rows, others)) if rows else others
-                strange += nonfinite(self.a, self.b, original.inside, original.outside, second, original.feeds.drawn)
+                strange += nonfinite(
+                    self.a, self.b, original.inside, original.outside, runner, second, original.feeds.drawn
+                )
                 coverage.add(trial.feed for trial in original.inside)
                 if any(row.failure and not row.random for row in rows):
                     break
@@ -224,6 +227,7 @@ class _Comparison:
         """How the second model compares on one round of inputs, and what else is to be said, after what was said."""
         rows = judge(original.inside, original.runner.outputs, second, limits, explained)
         rows, fused = self._without_fusion(original, second, rows, alone, explained)
+        rows = held_to_numbers(rows, original.inside, original.runner, second)
         rows = tuple(replace(row, random=again.excess > 1) for row, again in zip(rows, original.again, strict=True))
         return rows, tuple(dict.fromkeys((*said, *fused)))
 

@@ -32,7 +32,8 @@ class Difference:
         excess: The largest ``|a − b|`` relative to what is allowed: above 1 is a failure.
         where: The index of the element of this excess; of the largest difference where nothing is allowed.
         zero_signs: Zeros of which only the sign differs.
-        lost: Elements that are NaN or infinite where a finite value is expected.
+        lost: Elements that are NaN or infinite where a finite value is expected; or the other way, where the original
+            makes that of ordinary numbers.
         nonfinite: Elements where NaN or infinity is expected. They are counted, not compared ...
         patterns: ... and this is how many of them are not the same NaN or infinity.
         spots: The largest excess in each cell of a coarse grid, infinite where elements are lost.

@@ -18,6 +18,7 @@ from ..inputs.spec import specs
 from ..inputs.values import SCALES
 from ..providers.runner import CannotRun, Runner
 from .judge import Limits, judge
+from .made_nan import held_to_numbers
 from .rounding.allowed import steps
 from .tolerance import Given
 from .trials import Trial, trials
@@ -112,7 +113,8 @@ class Failure:
             return False
         explained = steps(self.a, self.b, self.first.provider, inside, 0) if self.deterministic else ()
         try:
-            return any(row.failure for row in judge(inside, self.first.outputs, self.second, self.limits, explained))
+            rows = judge(inside, self.first.outputs, self.second, self.limits, explained)
+            return any(row.failure for row in held_to_numbers(rows, inside, self.first, self.second))
         except CannotRun:
             return True
 

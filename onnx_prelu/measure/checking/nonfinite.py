@@ -21,6 +21,7 @@ from ..inputs.dtypes import is_float
 from ..providers.installed import release
 from ..providers.runtime import CannotRun, Runner, open_runner
 from .compare import otherwise
+from .made_nan import made_nan
 from .trials import ORDINARY, Trial, all_finite
 
 _PRELU_KEEPS_INFINITY = (1, 27)  # before this release of ONNX Runtime, PRelu(±inf) is NaN on the CPU
@@ -94,7 +95,13 @@ def _is_void(value: NDArray[np.generic]) -> bool:
 
 
 def nonfinite(
-    a: Model, b: Model, inside: Sequence[Trial], outside: Sequence[Trial], second: Runner, drawn: frozenset[str]
+    a: Model,
+    b: Model,
+    inside: Sequence[Trial],
+    outside: Sequence[Trial],
+    first: Runner,
+    second: Runner,
+    drawn: frozenset[str],
 ) -> NonFinite:
     """Compare two models where one round of inputs is not finite.
 
@@ -103,6 +110,7 @@ def nonfinite(
         b: The second model.
         inside: What is judged: some outputs may not be finite whatever comes in.
         outside: What is set aside.
+        first: The original, where it runs.
         second: The second model, where it runs.
         drawn: The inputs that are not given.
 
@@ -112,8 +120,9 @@ def nonfinite(
     strange = [*outside, *(trial for trial in inside if not all_finite(trial.expected))]
     masks = [_otherwise(trial.expected, second.run(trial.feed)) for trial in strange]
     for trial, made in zip(strange[len(outside) :], masks[len(outside) :], strict=True):
-        for at, value in enumerate(trial.expected):  # what is finite there has been judged
-            made[at] &= ~np.isfinite(value) if is_float(value.dtype) else False
+        of_model = made_nan(trial, first, second)
+        for at, value in enumerate(trial.expected):  # what is finite there has been judged, and so has this
+            made[at] &= ~np.isfinite(value) & ~of_model[at] if is_float(value.dtype) else False
     differ = sum(int(mask.sum()) for made in masks for mask in made)
     void = sum(any(_is_void(value) for name, value in t.feed.items() if name not in drawn) for t in outside)
     found = NonFinite(len(outside), void, differ)
@@ -121,8 +130,8 @@ def nonfinite(
     if not differ or keeps or not (uses(a.proto, "PRelu") or uses(b.proto, "PRelu")):
         return found
     try:
-        first, other = (open_runner(written_out(model), second.provider) for model in (a, b))
-        again = [_otherwise(first.run(trial.feed), other.run(trial.feed)) for trial in strange]
+        one, other = (open_runner(written_out(model), second.provider) for model in (a, b))
+        again = [_otherwise(one.run(trial.feed), other.run(trial.feed)) for trial in strange]
     except (CannotRun, _TooOld):
         return replace(found, by_runtime=None)
     left = sum(
