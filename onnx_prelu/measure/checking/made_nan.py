@@ -1,7 +1,8 @@
 """NaN and infinities that one model makes of ordinary numbers and the other one does not: that is a difference.
 
-Where numbers overflow, nothing is promised. So an element counts only where it is NaN or infinite on inputs that are
-given or random, and still is when they are made next to nothing: that is no overflow, but a NaN among the weights.
+Where numbers overflow, nothing is promised. So an element counts only where it still is NaN or infinite when the inputs
+are made next to nothing: that is no overflow, but a NaN among the weights. And none counts unless one does on inputs
+that are given or random: on extreme ones, 0/0 may become the quotient of two roundings.
 """
 
 from __future__ import annotations
@@ -21,26 +22,40 @@ from .trials import ORDINARY, Trial, all_finite, next_to_nothing
 Mask = NDArray[np.bool_]
 
 
-def made_nan(trial: Trial, first: Runner, second: Runner) -> list[Mask]:
-    """For each output, where the original alone is NaN or infinite, and not for the size of the inputs.
+def made_nan(trials: Sequence[Trial], first: Runner, second: Runner) -> list[list[Mask]]:
+    """For each trial and output, where the original alone is NaN or infinite, and not for the size of the inputs.
 
     Args:
-        trial: Inputs, and what the original computes.
+        trials: Inputs, and what the original computes.
         first: The original.
-        second: The second model, which gives the same shapes or is not compared.
+        second: The second model; where its outputs are of other shapes or types, nothing is said.
+
+    Raises:
+        CannotRun: The second model does not run on the inputs.
     """
-    if trial.kind not in ORDINARY or all_finite(trial.expected) or not all_finite(trial.feed.values()):
-        return [np.zeros(array.shape, bool) for array in trial.expected]
+    masks = [_made_nan(trial, first, second) for trial in trials]
+    if any(mask.any() for trial, each in zip(trials, masks, strict=True) if trial.kind in ORDINARY for mask in each):
+        return masks
+    return [_nowhere(trial) for trial in trials]
+
+
+def _made_nan(trial: Trial, first: Runner, second: Runner) -> list[Mask]:
+    if all_finite(trial.expected) or not all_finite(trial.feed.values()):
+        return _nowhere(trial)
     small = next_to_nothing(trial.feed)
     found = _first_alone(trial.expected, second.run(trial.feed))
     try:
         again = _first_alone(first.run(small), second.run(small))
     except CannotRun:
-        return [np.zeros(array.shape, bool) for array in trial.expected]
+        return _nowhere(trial)
     return [
         mask & still if mask.shape == still.shape else np.zeros_like(mask)
         for mask, still in zip(found, again, strict=True)
     ]
+
+
+def _nowhere(trial: Trial) -> list[Mask]:
+    return [np.zeros(array.shape, bool) for array in trial.expected]
 
 
 def held_to_numbers(
@@ -54,7 +69,7 @@ def held_to_numbers(
         first: The original.
         second: The second model.
     """
-    masks = [made_nan(trial, first, second) for trial in trials]
+    masks = made_nan(trials, first, second)
     return tuple(_held(row, [mask[at] for mask in masks]) for at, row in enumerate(rows))
 
 

@@ -117,12 +117,12 @@ def nonfinite(
     Raises:
         CannotRun: The second model does not run on what is set aside.
     """
-    strange = [*outside, *(trial for trial in inside if not all_finite(trial.expected))]
+    odd = [trial for trial in inside if not all_finite(trial.expected)]
+    strange = [*outside, *odd]
     masks = [_otherwise(trial.expected, second.run(trial.feed)) for trial in strange]
-    for trial, made in zip(strange[len(outside) :], masks[len(outside) :], strict=True):
-        of_model = made_nan(trial, first, second)
-        for at, value in enumerate(trial.expected):  # what is finite there has been judged, and so has this
-            made[at] &= ~np.isfinite(value) & ~of_model[at] if is_float(value.dtype) else False
+    for trial, made, by_model in zip(odd, masks[len(outside) :], made_nan(odd, first, second), strict=True):
+        for at, value in enumerate(trial.expected):  # what is finite there has been judged, and so is what it makes
+            made[at] &= ~np.isfinite(value) & ~by_model[at] if is_float(value.dtype) else False
     differ = sum(int(mask.sum()) for made in masks for mask in made)
     void = sum(any(_is_void(value) for name, value in t.feed.items() if name not in drawn) for t in outside)
     found = NonFinite(len(outside), void, differ)
