@@ -139,6 +139,23 @@ def test_failing_inputs_go_into_a_folder(pair):
     assert f"--save-failing {pair[0]}: is a file, and failing inputs go into a folder" in failed.stderr
 
 
+def test_several_seeds_where_nothing_is_drawn(pair, tmp_path):
+    arrays = {name: np.ones((1, 6), np.float32) for name in ("x", "k")}
+    np.savez(tmp_path / "all.npz", **arrays)
+    np.savez(tmp_path / "one.npz", x=arrays["x"])
+    refused = run("check", *pair, "--inputs", tmp_path / "all.npz", "--seeds", 2)
+    assert refused.exit_code == 2
+    assert "--seeds 2: --inputs gives all values; drop one of them" in refused.stderr
+    words = ["--inputs", tmp_path / "one.npz", "--provider", "cpu"]
+    (found,) = onnx_prelu.check(pair[0], pair[0], inputs=tmp_path / "one.npz", seeds=2, providers=["cpu"]).check
+    assert (found.status, found.seeds) == ("passed", 2)
+    assert not any("seeds" in note for note in found.notes)
+    cut = run("check", pair[0], pair[0], *words, "--seeds", 2, "--check-budget", 1e-9)
+    assert cut.exit_code == 0
+    assert "1 of 2 seeds were tried: the time was up" in " ".join(cut.stdout.split())
+    assert "of 2 seeds" not in run("check", *pair, *words, "--seeds", 2).stdout  # the first difference ends it
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -13,7 +13,7 @@ import numpy as np
 from ...graph.model import Model
 from ...graph.types import infer
 from ..inputs.apart import farthest
-from ..inputs.draw import Feeds, InputOptions, draw, require_sensible
+from ..inputs.draw import Feeds, InputOptions, draw
 from ..inputs.dtypes import is_float
 from ..inputs.harder import harder
 from ..providers.placement import listed
@@ -29,7 +29,7 @@ from .nonfinite import NonFinite, nonfinite, nothing_finite
 from .pairs import Pair, PairResult, compare_pair
 from .result import Check, notes, verdict, with_numbers
 from .rounding.allowed import Explained, steps
-from .rounds import Effort, further
+from .rounds import Effort, further, require_drawn
 from .site_nodes import PutIn, SiteNodes, site_nodes
 from .tolerance import Given, Tolerance
 from .trials import Trial, trials
@@ -94,9 +94,9 @@ def check(
     Raises:
         BadInput: The given data cannot be read, or do not fit the inputs.
         BadUsage: A shape or dimension is asked for that the model does not have, or a tolerance is given for an
-            output that it does not have.
+            output that it does not have, or several seeds where nothing is drawn.
     """
-    require_sensible(a, options)
+    require_drawn(a, options, effort)
     require_outputs(a.proto, tol or {})
     asked = requests(providers, whole)
     apart = difference(a.proto, b.proto)
@@ -197,7 +197,8 @@ class _Comparison:
         expected = tuple(against_expected(original.feeds.expected, runner, second, limits))
         status, reason = verdict(rows, alone, expected, nothing_finite(first.feeds))
         blame, unknown = self._blame(rows, original, second, limits, alone, explained)
-        told = *notes(rows, alone, original.deterministic), *fused, *strange.notes(), *coverage.notes(), *unknown
+        cut = () if any(row.failure for row in rows) else self.effort.notes(seeds)
+        told = *notes(rows, alone, original.deterministic), *cut, *fused, *strange.notes(), *coverage.notes(), *unknown
         found = replace(
             found, status=status, reason=reason, expected=expected, blame=blame, nonfinite=strange, notes=told
         )
