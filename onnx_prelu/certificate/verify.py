@@ -211,9 +211,10 @@ def elements(dims: list[Any], times: int = 1) -> Any:
 
 
 class Region(NamedTuple):
-    """What a site is of z: over which windows a maximum, its lanes, how many are in each tensor, the worst ulp."""
+    """What a site is of z: over which windows a maximum, each f and g, its lanes, how many a tensor, the worst ulp."""
 
     windows: str
+    steps: Any
     lanes: Any
     sizes: list[int]
     off: int
@@ -283,7 +284,19 @@ def region(graph: Graph, part: dict[str, Any], start: dict[str, Any], axis: int)
     unit, *f, up, down = np.concatenate(ends, axis)
     require(not over or (over != "halves" and np.all(up >= 0) and np.all(down <= 0)), "a maximum does not keep order")
     made = np.stack([unit, *(np.where(each >= 0, each * up, -each * down) for each in f)])
-    return Region(over, made, [each.shape[axis] for each in ends], worst)
+    return Region(over, np.stack([*f, up, down]), made, [each.shape[axis] for each in ends], worst)
+
+
+def ordered(lanes: Lanes, steps: Any) -> bool:
+    """Whether the sum of out·g(MaxPool(f(z))) over the lanes of a unit is a maximum too: of one f, in its order."""
+    if lanes.out is None:
+        return False
+    size = np.maximum(*np.abs(steps[:2]))
+    up, down = lanes.total(steps[2:] * size)
+    ways: dict[int, set[Any]] = {}
+    for lane in np.flatnonzero(lanes.out != 0):
+        ways.setdefault(int(lanes.unit[lane]), set()).add(tuple(steps[:2, lane] / (size[lane] or 1)))
+    return all(len(each) == 1 for each in ways.values()) and bool(np.all(up >= 0) and np.all(down <= 0))
 
 
 def ray(lanes: Any, axis: int, rank: int) -> Any:
@@ -378,6 +391,7 @@ class Proof:
             of_units = real.size == 3 * units and np.array_equal(lane[0].flat, behind.unit)
             of_units &= other.sizes == list(behind.wide.values())
             require(of_units, "its lanes are of other units than told")
+            require(not made.windows or ordered(behind, other.steps.reshape(4, -1)), "a maximum is added up")
             real, lane, sums = real.reshape(3, -1)[1:], lane.reshape(3, -1)[1:], behind.out is not None
             unlike = behind.total(lane) != real if sums else lane != behind.row * real[:, behind.unit]
             apart = np.flatnonzero(np.any(unlike, axis=0))

@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 from onnx import helper
+from onnx.reference import ReferenceEvaluator
 
 from onnx_prelu.certificate.verify import verify
 from tests.certificate.certified import certified, dense, drawn, fails, model, moved, pooled, resealed, weight
@@ -119,3 +120,33 @@ def test_the_default_of_an_input_is_compared():
     certificate, before, after = certified(made_of(0), form="mirror")
     moved(weight(after, "third", 1), (0, 0), 1000)
     assert "reads what changed: ['w2']" in fails(resealed(certificate, before, after), before, after)
+
+
+@pytest.mark.parametrize(
+    ("rows", "outs", "expected"),
+    [([1, -1], [1, -0.5], 0.5), ([-1], [-1], -1)],  # max(x⁺) − 0.5·max(x⁻); −max(−x)
+)
+def test_maxima_of_several_lanes_do_not_add_up_to_a_maximum(rows, outs, expected):
+    """Where x is (−1, 1) the maximum of PRelu(x), or of x, is 1."""
+    bends, pool = len(rows) > 1, ("MaxPool", ["y"], ["p"], {"kernel_shape": [1, 2]})
+    first, last = ("Conv", ["x", "k"], ["z"]), ("Conv", ["p", "v"], ["out"])
+    slope = np.full((1, 1, 1), 0.5 if bends else 1, np.float32)
+    narrow, wide = (np.array(each, np.float32) for each in ([1], rows))
+    before = small(
+        [1, 1, 1, 2], [first, ("PRelu", ["z", "a"], ["y"]), pool, last],
+        k=narrow.reshape(-1, 1, 1, 1), a=slope, v=narrow.reshape(1, -1, 1, 1),
+    )  # fmt: skip
+    after = small(
+        [1, 1, 1, 2], [first, ("Relu" if bends else "Identity", ["z"], ["y"]), pool, last],
+        k=wide.reshape(-1, 1, 1, 1), v=np.array(outs, np.float32).reshape(1, -1, 1, 1),
+    )  # fmt: skip
+    site, unit = part(["y", "p"], "z", "p"), [0] * len(rows)
+    certificate = told(
+        before, after, {"in": site, "out": site, "axis": -3},
+        tensors={name: {"wide": {name: len(rows)}, "axis": -3, "lanes": n} for n, name in enumerate(("z", "p"))},
+        lanes=[{"units": 1, "unit": unit, "row": rows}, {"units": 1, "unit": unit, "out": outs}],
+        layers=[{"narrow": name, "wide": [name]} for name in ("z", "out")],
+    )  # fmt: skip
+    x = {"x": np.array([[[[-1, 1]]]], np.float32)}
+    assert [ReferenceEvaluator(each).run(None, x)[0].item() for each in (before, after)] == [1, expected]
+    assert "a maximum is added up" in fails(*certificate)
