@@ -15,7 +15,8 @@ from onnx_prelu.cli import main
 from onnx_prelu.errors import BadInput
 from onnx_prelu.manifest import pairs
 from onnx_prelu.measure.checking.check import Check
-from onnx_prelu.report.entries import Entry
+from onnx_prelu.measure.inputs.folders import write_test_data
+from onnx_prelu.report.entries import Entry, verdicts
 from onnx_prelu.report.markdown import markdown
 from onnx_prelu.report.report import Report
 
@@ -140,6 +141,20 @@ def test_a_pair_says_how_much_is_tried_and_within_what(folder):
     report = onnx_prelu.check_all("nets/pairs.toml")
     assert report.passed  # on positive inputs a Relu is a PRelu
     assert [entry.report.check[0].seeds for entry in report.entries] == [2, 2]
+
+
+def test_a_pair_that_passes_against_what_its_data_expect_says_so(folder):
+    """Both models give the same, and neither what the data set holds: the table and JUnit's case tell of that."""
+    x = np.ones((1, 4), np.float32)
+    write_test_data(Path("nets/bad"), {"x": x}, {"y": x + 1})
+    path = manifest('providers = ["cpu"]\n' + GOOD + 'inputs = "bad"\n')
+    result = run(path, "--report", "r.xml")
+    assert result.exit_code == 0
+    said = "expects other outputs: the first model's output 'y' differs"
+    (row,) = verdicts(onnx_prelu.check_all(path).entries).rows
+    assert row[1] == "passed"
+    assert said in row[3]
+    assert said in Path("r.xml").read_text()
 
 
 def test_sizes_reach_the_check(folder):

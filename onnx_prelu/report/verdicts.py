@@ -116,11 +116,7 @@ def _as_expected(check: Check) -> Iterator[str]:
     if both:
         count = f"{len(both):,} of {words.counted(len(check.expected), 'data set')}"
         yield f"both models give the expected outputs of {count}"
-    for each in check.expected:
-        which = (("first", each.first), ("second", each.second))
-        told = [f"the {model} model's {otherwise}" for model, otherwise in which if otherwise is not None]
-        if told:
-            yield f"'{each.name}' expects other outputs: {'; '.join(told)}"
+    yield from (told for each in check.expected if (told := each.sentence()) is not None)
 
 
 def _fewest(spread: Sequence[Spread]) -> str:

@@ -50,12 +50,16 @@ def test_what_the_batches_were():
 
 
 def test_what_data_sets_expect():
-    rows = (Expected("set_0", None, None), Expected("set_1", None, "does not run"), Expected("set_2", "is 1", "is 2"))
+    rows = (
+        Expected("set_0", None, None),
+        Expected("set_1", None, "run fails"),
+        Expected("set_2", "output 'y' is 1", "output 'y' is 2"),
+    )
     lines = [text for _, text in said(replace(PASSED, expected=rows))]
     assert lines[-3:] == [
         "both models give the expected outputs of 1 of 3 data sets",
-        "'set_1' expects other outputs: the second does not run",
-        "'set_2' expects other outputs: the first model is 1; the second is 2",
+        "'set_1' expects other outputs: the second model's run fails",
+        "'set_2' expects other outputs: the first model's output 'y' is 1; the second model's output 'y' is 2",
     ]
 
 

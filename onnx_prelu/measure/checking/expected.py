@@ -33,6 +33,12 @@ class Expected:
             return None
         return f"{self.second}, compared with what '{self.name}' expects, which the first model gives"
 
+    def sentence(self) -> str | None:
+        """Which models give something else, in words; None where both give what is expected."""
+        which = (("first", self.first), ("second", self.second))
+        told = [f"the {model} model's {otherwise}" for model, otherwise in which if otherwise is not None]
+        return f"'{self.name}' expects other outputs: {'; '.join(told)}" if told else None
+
 
 def against_expected(sets: Sequence[DataSet], first: Runner, second: Runner, limits: Limits) -> Iterator[Expected]:
     """Compare both models with each data set, within the tolerance: where it is from, all was rounded otherwise.
