@@ -11,6 +11,7 @@ import onnx_prelu
 from onnx_prelu.graph.model import Model
 from onnx_prelu.measure.checking import check as room
 from onnx_prelu.measure.checking import nonfinite
+from onnx_prelu.measure.providers.installed import release
 from onnx_prelu.measure.providers.runtime import open_runner
 
 INF, NAN = np.inf, np.nan
@@ -73,8 +74,9 @@ def before_127(monkeypatch):
 
 
 @pytest.fixture
-def from_127(monkeypatch):
-    monkeypatch.setattr(nonfinite, "release", lambda: (1, 27))
+def from_127():
+    if release() < (1, 27):
+        pytest.skip("this ONNX Runtime gives NaN for PRelu of an infinity")
 
 
 STRANGE = x(INF, -INF, NAN, -2.0)
@@ -125,7 +127,7 @@ def test_nothing_is_put_on_a_runtime_that_keeps_infinities(from_127, pair, diffe
     assert "ONNX Runtime gives" not in found.notes[0]
 
 
-def test_zero_times_infinity_of_a_form():
+def test_zero_times_infinity_of_a_form(from_127):
     """At slope 1 the second term of skip is Relu(0·x), NaN at either infinity."""
     given = parser.parse_model("""<ir_version: 8, opset_import: ["": 17]> g (float[N,4] x) => (float[N,4] y)
         <float[4] a = {1.0, 0.25, -0.5, 1.0}> { y = PRelu(x, a) }""")
