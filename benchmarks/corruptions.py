@@ -121,20 +121,22 @@ def _relu_dropped(model: onnx.ModelProto, rng: np.random.Generator) -> bool:
     return True
 
 
-def _output_renamed(model: onnx.ModelProto, _: np.random.Generator) -> bool:
+def _make_instead(model: onnx.ModelProto, other: str) -> None:
+    """Let what makes the output make another tensor."""
     for node in model.graph.node:
         for at, name in enumerate(node.output):
             if name == "y":
-                node.output[at] = "z"
+                node.output[at] = other
+
+
+def _output_renamed(model: onnx.ModelProto, _: np.random.Generator) -> bool:
+    _make_instead(model, "z")
     model.graph.output[0].name = "z"
     return True
 
 
 def _dtype_changed(model: onnx.ModelProto, _: np.random.Generator) -> bool:
-    for node in model.graph.node:
-        for at, name in enumerate(node.output):
-            if name == "y":
-                node.output[at] = "narrow"
+    _make_instead(model, "narrow")
     model.graph.node.append(helper.make_node("Cast", ["narrow"], ["y"], to=onnx.TensorProto.DOUBLE))
     model.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.DOUBLE
     return True

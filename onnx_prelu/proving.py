@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -114,8 +113,7 @@ def units_of(
     """
     found = counted_units(draft, known.given, known.tier)
     if inputs is not None:
-        source = Path(inputs) if isinstance(inputs, str | os.PathLike) else inputs
-        feeds = samples(source, specs(draft.model.proto), batch)
+        feeds = samples(inputs, specs(draft.model.proto), batch)
         watch = [Watch(node.label, node.outputs[0], layer.output.axis) for node, layer, _ in layered(draft)]
         silent = silent_units(draft.model, watch, feeds)
         found = tuple(replace(units, silent=silent.get(units.node)) for units in found)

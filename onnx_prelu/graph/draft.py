@@ -155,6 +155,11 @@ class Draft:
         self.metadata: dict[str, str] = {}
         self.inner = tuple(Draft(model, place=place) for place in self._places())
 
+    @property
+    def whole(self) -> bool:
+        """Whether this is the model's own graph: no nested one, and no function."""
+        return self.place.outer is None and self.place.body is self.model.proto.graph
+
     def _places(self) -> Iterator[Place]:
         known = {tuple(node.output): node for node in self.place.types.node if next(bodies(node), None)}
         for holder in self.index.nodes():

@@ -93,6 +93,10 @@ class Readers:
         """(units, k) stored values that have to be equal where two units are one unit in two directions."""
         return np.concatenate([np.empty((units, 0)), *(step.kin() for step in self.steps)], axis=1)
 
+    def columns(self) -> Array:
+        """(units, q) the stored columns of all layers, one row a unit."""
+        return np.concatenate([reading.columns() for reading in self.layers], axis=1)
+
     def adds(self, units: int) -> NDArray[np.bool_]:
         """(units,) whether something other than 0 is added to a unit on the way."""
         found = np.zeros(units, bool)

@@ -34,7 +34,7 @@ from .ranges.layers import rounded
 from .ranges.shaped import along
 from .ranges.walk import ranges
 from .wide import Layers, layers_around
-from .within import Within, limits
+from .within import Within, limited
 
 
 def approximate_layers(
@@ -99,17 +99,13 @@ def _plan(draft: Draft, node: Node, policy: Policy) -> Plan | None:
     given = policy.within.given
     plan = plan_approximate(draft, node, layers, slopes, pairs, policy.within, slope_shape=policy.slope_shapes[0])
     if given:
-        plan = replace(plan, edit=replace(plan.edit, metadata=limits(draft, given)), limited=True)
+        plan = limited(draft, plan, given)
     policy.allows(Placed.after(draft, plan))
     return plan
 
 
 def _pairs(layers: Layers, slopes: Array, tolerance: float) -> Near:
-    before = layers.before
-
-    def columns() -> Array:
-        return np.concatenate([reading.columns() for reading in layers.after.layers], axis=1)
-
+    before, columns = layers.before, layers.after.columns
     return near(before.rows(), columns, kin_of(layers), slopes != 0, before.weight.weight.dtype, tolerance)
 
 
@@ -142,7 +138,7 @@ def plan_approximate(
 
 def _errors(draft: Draft, node: Node, layers: Layers, pairs: Near, within: Within) -> dict[str, Array]:
     """How far the tensors that the layers behind make are off at most, by name."""
-    if draft.place.outer is not None or draft.place.body is not draft.model.proto.graph:
+    if not draft.whole:
         raise Refused("unbounded-error", "in a body, no range of the model's inputs bounds an error", node.label)
     known = ranges(draft, within.given, within.tier).get(layers.before.x)
     if known is None or not known.box.finite:

@@ -72,18 +72,14 @@ def _reduced(draft: Draft, layers: Layers, slopes: Array) -> Reduced:
     before, after, units = layers.before, layers.after, layers.before.units
     rest, nowhere = still(draft, layers), np.zeros(units, bool)
     fixed = nowhere if rest.movable else after.adds(units)
-
-    def columns() -> Array:
-        return np.concatenate([reading.columns() for reading in after.layers], axis=1)
-
     return reduced(
         Units(
             rows=before.rows(),
-            columns=columns,
+            columns=after.columns,
             slopes=slopes,
             dtype=before.weight.weight.dtype,
             kin=kin_of(layers),
-            group=np.arange(units) // (units // layers.groups),
+            group=layers.group_of_units(),
             idle=rest.flat & (rest.offset <= 0) & ~fixed,
             unread=~np.any([reading.reads() for reading in after.layers], axis=0),
             fixed=fixed,
@@ -118,7 +114,6 @@ def require_one_dtype(layers: Layers, node: Node) -> None:
 
 def kin_of(layers: Layers) -> NDArray[np.intp]:
     """A number for each unit; only units of one group, which nothing but their rows and columns tells apart, pair."""
-    units = layers.before.units
-    group = np.arange(units) // (units // layers.groups)
-    values = np.concatenate([group[:, None], layers.before.kin(), layers.after.kin(units)], axis=1)
+    own = layers.before.kin(), layers.after.kin(layers.before.units)
+    values = np.concatenate([layers.group_of_units()[:, None], *own], axis=1)
     return np.asarray(np.unique(values, axis=0, return_inverse=True)[1], np.intp).reshape(-1)

@@ -24,7 +24,7 @@ from .placed import Placed
 from .plan import Plan
 from .prune import plan_prune
 from .stable import Stable, stable_units
-from .within import limits
+from .within import limited
 
 
 def settle(
@@ -47,7 +47,7 @@ def settle(
         return False
     before = {slot: plan for slot, (plan, _) in decided.items()}
     known = next(iter(policies.values())).within
-    given = known.given if draft.place.outer is None and draft.place.body is draft.model.proto.graph else {}
+    given = known.given if draft.whole else {}
     for boxes in ({}, given) if given else ({},):
         while _settled(draft, policies, decided, refused, boxes):
             pass
@@ -76,8 +76,7 @@ def _settled(
             decided.setdefault(slot, (None, left_alone(plan, reasons)))
             continue
         if given:
-            plan = replace(plan, edit=replace(plan.edit, metadata=limits(draft, given)), limited=True)
-            plan = replace(plan, note=f"{plan.note}, for inputs within their ranges")
+            plan = replace(limited(draft, plan, given), note=f"{plan.note}, for inputs within their ranges")
         commit(draft, plan.edit)
         decided[slot] = told(decided.get(slot), plan)
         if plan.form != "prune" or not np.any(np.isnan(found.factor)):

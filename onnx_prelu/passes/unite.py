@@ -100,7 +100,7 @@ def _require_same_steps(after: Readers, found: Halves) -> None:
 
 def _slopes(after: Readers, found: Halves, dtype: DTypeLike) -> tuple[Array, int]:
     """(units,) slopes, and how many of them are one of several floats that would do."""
-    columns = np.concatenate([reading.columns() for reading in after.layers], axis=1)
+    columns = after.columns()
     slopes, loose = np.zeros(len(found.order[0])), 0
     for unit, (first, second) in enumerate(found.order.T):
         recovered = found.slope(columns[first], columns[second], dtype)

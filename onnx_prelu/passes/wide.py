@@ -50,6 +50,10 @@ class Layers:
         """In how many groups of neighbours the units stand: the fewest that every layer's own groups are made of."""
         return math.lcm(self.before.groups, *(reading.layer.groups for reading in self.after.layers))
 
+    def group_of_units(self) -> NDArray[np.intp]:
+        """(units,) the number of each unit's group."""
+        return np.arange(self.before.units) // (self.before.units // self.groups)
+
 
 def layers_around(
     draft: Draft, x: str, y: str, region: Iterable[Node], node: Node, between: Mapping[str, Row] = BETWEEN

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..algebra.bounds import Box
 from ..algebra.floats import Array
 from ..errors import BadUsage
 from ..graph.draft import Draft
+from .plan import Plan
 from .ranges.walk import TIERS
 
 
@@ -55,7 +56,12 @@ of objects, all of which have to hold: by input ``low`` and ``high``, a number, 
 _WRITTEN = 256  # values of an array that are written out; of a longer one, its shape, its ends and its SHA-256
 
 
-def limits(draft: Draft, given: Mapping[str, Box]) -> dict[str, str]:
+def limited(draft: Draft, plan: Plan, given: Mapping[str, Box]) -> Plan:
+    """A plan that takes ranges for granted, and names them in the model's metadata."""
+    return replace(plan, edit=replace(plan.edit, metadata=_limits(draft, given)), limited=True)
+
+
+def _limits(draft: Draft, given: Mapping[str, Box]) -> dict[str, str]:
     """The metadata of a model that is right within ranges only, with those that it named before."""
     present = draft.metadata.get(RANGES_KEY)
     if present is None:

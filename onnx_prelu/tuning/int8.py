@@ -225,4 +225,4 @@ def samples_for(
     wanted = specs(model.proto)
     first = {spec.shape[0] for spec in wanted if spec.shape}
     batch = max((dim[name] for name in first if isinstance(name, str) and name in dim), default=1)
-    return samples(Path(inputs) if isinstance(inputs, str | os.PathLike) else inputs, wanted, batch)
+    return samples(inputs, wanted, batch)

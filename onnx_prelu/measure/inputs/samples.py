@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from .spec import InputSpec, shape_text
 Feed = dict[str, NDArray[Any]]
 
 
-def samples(source: Path | Mapping[str, NDArray[Any]], wanted: tuple[InputSpec, ...], batch: int = 1) -> list[Feed]:
+def samples(
+    source: str | os.PathLike[str] | Mapping[str, NDArray[Any]], wanted: tuple[InputSpec, ...], batch: int = 1
+) -> list[Feed]:
     """The inputs that a model takes one after the other.
 
     An array has the rank of its input, and is cut along the first axis into batches; or it has one axis more, in front,
@@ -34,7 +37,7 @@ def samples(source: Path | Mapping[str, NDArray[Any]], wanted: tuple[InputSpec, 
     >>> len(samples({"x": np.zeros((10, 4), np.float32)}, (spec,), batch=3))
     3
     """
-    arrays, where = opened(source)
+    arrays, where = opened(Path(source) if isinstance(source, str | os.PathLike) else source)
     by_name = {spec.name: spec for spec in wanted}
     cut = {name: _cut(typed(value, known(name, by_name, where), where), by_name[name], batch, where)
            for name, value in arrays.items()}  # fmt: skip
